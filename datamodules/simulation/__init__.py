@@ -1,0 +1,1 @@
+"""A world with known interests: its words, its items, and what its users do."""
