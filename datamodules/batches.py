@@ -1,0 +1,71 @@
+"""Examples to batches: which users share a step, and the index arrays of one step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.examples import CandidateSampler, Examples
+from datamodules.log import EventLog
+from datamodules.types import Batch, Candidates, Items, Targets
+
+
+def step_order(lengths: np.ndarray, users_per_step: int, seed: int, epoch: int, world: int) -> list[np.ndarray]:
+    """Groups of examples with similar length, in random order: a function of (seed, epoch) and nothing else.
+
+    Lengths are jittered by up to a quarter before sorting, so that groups differ between epochs. The list is filled up to a
+    multiple of `world` by repeating its first groups, so that all ranks make equally many steps.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    jittered = lengths * rng.uniform(0.75, 1.25, size=len(lengths))
+    order = np.lexsort([rng.random(len(lengths)), jittered])
+    groups = [order[i : i + users_per_step] for i in range(0, len(order), users_per_step)]
+    shuffled = [groups[i] for i in rng.permutation(len(groups))]
+    return shuffled + shuffled[: -len(shuffled) % world]
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Builds the batch of a step from example numbers.
+
+    items: rows of the text table -> Items. row: (behaviour, item) -> the row that a history event reads.
+    """
+
+    log: EventLog
+    examples: Examples
+    row: np.ndarray
+    sampler: CandidateSampler
+    counts: np.ndarray
+    items: Callable[[np.ndarray], Items]
+
+    def __call__(self, members: np.ndarray, rng: np.random.Generator) -> Batch:
+        """members: numbers of the examples. Every distinct text stands in `items` once."""
+        window, mask = windows(self.examples.start[members], self.examples.stop[members])
+        query, query_mask = windows(self.examples.offsets[members], self.examples.offsets[members + 1])
+        position = np.where(query_mask, self.examples.position[query], 0)
+        answers = self.log.item[self.examples.target[query[query_mask]]].astype(np.int64)
+        history = self.log.history_rows(window, self.row)
+        touched = np.concatenate([self.log.item[window[mask]].astype(np.int64), answers])
+        ids, log_q = self.sampler(np.unique(touched), len(touched), self.counts, rng)
+        distinct = np.union1d(history[mask], ids)
+        return Batch(
+            items=self.items(distinct),
+            events=self.log.events(window, mask, np.searchsorted(distinct, history), self.examples.user[members]),
+            queries=self.log.queries(window, position, query_mask),
+            candidates=Candidates(_long(np.searchsorted(distinct, ids)), torch.from_numpy(log_q).float()),
+            targets=Targets(_long(np.searchsorted(ids, answers)), torch.ones(len(answers))),
+        )
+
+
+def windows(start: np.ndarray, stop: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(M, width) indices start..stop padded on the right with their first index, and the mask of the true ones."""
+    width = int((stop - start).max()) if width is None else width
+    index = start[:, None] + np.arange(width)
+    mask = index < stop[:, None]
+    return np.where(mask, index, start[:, None]), mask
+
+
+def _long(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
