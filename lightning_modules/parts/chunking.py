@@ -1,0 +1,25 @@
+"""Cut texts of unequal length into chunks that waste little padding."""
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+def chunk_by_length(lengths: Int[Tensor, " U"], budget: int) -> list[Int[Tensor, " _"]]:
+    """Row numbers, shortest text first, in chunks whose rows times longest length stay within `budget` tokens.
+
+    A text longer than the budget is a chunk of its own. Equal lengths keep their order, so the chunks depend on the
+    lengths and the budget alone. Concatenated they hold each row once.
+    """
+    if budget < 1:
+        raise ValueError(f"A chunk of {budget} tokens holds nothing: give at least 1")
+    order = torch.sort(lengths, stable=True).indices
+    cuts, first = [], 0
+    for row, length in enumerate(lengths[order].tolist()):
+        if row > first and (row - first + 1) * length > budget:
+            cuts.append(row)
+            first = row
+    bounds = [0, *cuts, len(order)]
+    return [order[start:stop] for start, stop in pairwise(bounds) if stop > start]

@@ -1,0 +1,51 @@
+"""From the tokens of a text to one vector. Every pooling leaves a single token as it is, bit for bit."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+Pooling = Literal["mean", "cls", "attention"]
+
+
+class MeanPooling(nn.Module):
+    """The mean of the real tokens: what sentence-transformers such as all-MiniLM-L6-v2 were trained with."""
+
+    def forward(self, hidden: Float[Tensor, "U S D"], mask: Bool[Tensor, "U S"]) -> Float[Tensor, "U D"]:
+        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+class ClsPooling(nn.Module):
+    """The first token, [CLS] or <s>."""
+
+    def forward(self, hidden: Float[Tensor, "U S D"], mask: Bool[Tensor, "U S"]) -> Float[Tensor, "U D"]:
+        return hidden[:, 0]
+
+
+class AttentionPooling(nn.Module):
+    """Learned weights: a = softmax over tokens of q' tanh(W h + b), vector = sum of a h.
+
+    Additive attention as in the news encoders of NRMS (Wu et al. 2019, "Neural News Recommendation with Multi-Head
+    Self-Attention") and PLM-NR (Wu et al. 2021). Departure: q starts at zero, so that training starts from the mean.
+    """
+
+    def __init__(self, dim: int, width: int = 200) -> None:
+        super().__init__()
+        self.inner = nn.Linear(dim, width)
+        self.query = nn.Linear(width, 1, bias=False)
+        nn.init.zeros_(self.query.weight)
+
+    def forward(self, hidden: Float[Tensor, "U S D"], mask: Bool[Tensor, "U S"]) -> Float[Tensor, "U D"]:
+        scores = self.query(torch.tanh(self.inner(hidden)))[..., 0].masked_fill(~mask, -torch.inf)
+        return torch.einsum("us,usd->ud", scores.softmax(-1), hidden)
+
+
+def build_pooling(kind: str, dim: int) -> nn.Module:
+    """The pooling of that name for vectors of size `dim`; ValueError for any other name."""
+    if kind == "attention":
+        return AttentionPooling(dim)
+    plain = {"mean": MeanPooling, "cls": ClsPooling}
+    if kind not in plain:
+        raise ValueError(f"pooling={kind!r} is unknown: choose mean, cls or attention")
+    return plain[kind]()

@@ -1,0 +1,32 @@
+"""Train the last layers only."""
+
+from torch import nn
+
+from lightning_modules.types import Plan
+
+
+class TopKStrategy:
+    """The k layers nearest the output train; embeddings and the layers below stay frozen and without dropout.
+
+    The usual "freeze the lower layers" (Lee et al. 2019, "What Would Elsa Do?", who find that a quarter of the layers
+    is enough for most of the quality). Raises ValueError where the model has fewer than k layers; a model that is not
+    known layer by layer counts as one.
+    """
+
+    def __init__(self, k: int = 2) -> None:
+        if k < 1:
+            raise ValueError(f"TopKStrategy k={k} trains no layer: give at least 1, or use strategy=frozen")
+        self.k = k
+
+    def plan(self, pretrained: nn.Module, layers: list[nn.Module]) -> Plan:
+        if self.k > len(layers):
+            raise ValueError(
+                f"TopKStrategy k={self.k}, but {type(pretrained).__name__} has {len(layers)} layers: "
+                "lower k, or use strategy=full, which trains the embeddings too"
+            )
+        top = {id(parameter) for layer in layers[-self.k :] for parameter in layer.parameters()}
+        entry = getattr(pretrained, "get_input_embeddings", lambda: None)()
+        if entry is not None:
+            top -= {id(parameter) for parameter in entry.parameters()}
+        names = frozenset(name for name, parameter in pretrained.named_parameters() if id(parameter) in top)
+        return Plan(identity="exact", trains=names.__contains__)
