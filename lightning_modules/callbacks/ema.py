@@ -1,0 +1,79 @@
+"""An exponential moving average of what trains, evaluated and kept in place of the last step's weights.
+
+Lightning's own averaging copies the whole model, frozen language model included, and saves it whole; this one holds the
+trainable tensors alone.
+"""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+
+class Ema(pl.Callback):
+    """average <- decay * average + (1 - decay) * weights after every optimizer step (Polyak & Juditsky 1992).
+
+    The decay is at most (1 + step) / (10 + step), so that early averages do not remember the start. Validation runs on the
+    average, and a checkpoint's `state_dict` is the average; the running weights travel beside it, for a resume. Mean and cuts
+    are those of the averaged model.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"decay is {decay}; a moving average decays by a factor between 0 and 1")
+        self.decay = decay
+        self.average: dict[str, Tensor] = {}
+        self.step = 0
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start from the weights; a resumed run has loaded its average already."""
+        if not self.average:
+            self.average = {name: p.detach().clone() for name, p in _trained(pl_module)}
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the average, once for each optimizer step."""
+        if trainer.global_step == self.step:
+            return
+        self.step = trainer.global_step
+        decay = min(self.decay, (1 + self.step) / (10 + self.step))
+        for name, parameter in _trained(pl_module):
+            self.average[name].lerp_(parameter, 1 - decay)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Average in, weights out."""
+        self._swap(pl_module)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Weights in, average out."""
+        self._swap(pl_module)
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """The average takes the weights' place in the checkpoint."""
+        if self.average:
+            checkpoint["running_weights"] = {name: checkpoint["state_dict"][name] for name in self.average}
+            checkpoint["state_dict"] = checkpoint["state_dict"] | self.average
+            checkpoint["ema_step"] = self.step
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Going on with training: the average back into this callback, the running weights back into the model."""
+        if trainer.training and "running_weights" in checkpoint:
+            running = checkpoint["running_weights"]
+            self.average = {name: checkpoint["state_dict"][name].to(pl_module.device).clone() for name in running}
+            self.step = checkpoint["ema_step"]
+            pl_module.load_state_dict(running, strict=False)
+
+    @torch.no_grad()
+    def _swap(self, pl_module: pl.LightningModule) -> None:
+        for name, parameter in _trained(pl_module):
+            if name in self.average:
+                held = parameter.detach().clone()
+                parameter.copy_(self.average[name])
+                self.average[name] = held
+
+
+def _trained(module: pl.LightningModule) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]

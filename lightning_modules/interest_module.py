@@ -1,0 +1,132 @@
+"""The LightningModule: wires a recommender, its loss and its evaluation to the trainer; thin."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from datamodules.types import Batch, Items, QueryBlock
+from lightning_modules.checkpoint import frozen_digest, kept_state, require_same_model
+from lightning_modules.evaluation import rank
+from lightning_modules.metrics.per_query import PerQuery
+from lightning_modules.metrics.protocol import EvaluationProtocol
+from lightning_modules.parameter_groups import parameter_groups
+from lightning_modules.recommender import Recommender
+from lightning_modules.scorers.trained import TrainedScorer
+from lightning_modules.types import Loss, require_finite
+
+
+class InterestModule(pl.LightningModule):
+    """Trains a `Recommender` on batches and ranks blocks of queries in validation and test.
+
+    optimizer: parameter groups -> optimizer. scheduler: (optimizer, total_steps) -> schedule, moved at every optimizer step.
+    items: gives the rows of the catalogue on this machine (all of them), n_items of which are candidates. Checkpoints hold
+    buffers and trainable tensors alone, with a digest of the frozen rest.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        loss: Loss,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        protocol: EvaluationProtocol,
+        items: Callable[[], Items],
+        n_items: int,
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False  # frozen tensors are not in the checkpoint; on_load_checkpoint checks instead
+        self.model, self.loss = model, loss
+        self.optimizer_for, self.scheduler_for, self.protocol = optimizer, scheduler, protocol
+        self.items, self.n_items = items, n_items
+        self.scorer = TrainedScorer(model, n_items)
+        self.ranked = torch.nn.ModuleDict({split: PerQuery(protocol.metrics) for split in ("valid", "test")})
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """One group for each (decay, rate) pair; their union is exactly what trains."""
+        optimizer = self.optimizer_for(parameter_groups(self.model))
+        for group in optimizer.param_groups:
+            group["lr"] *= group["lr_scale"]
+        schedule = self.scheduler_for(optimizer, total_steps=self._total_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Centre and cut by the untrained catalogue; a resumed run has both from its checkpoint."""
+        if self.trainer.ckpt_path is None:
+            self.model.calibrate(self._items(), self.n_items)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of the batch's queries, with the strategy's regulariser where it has one."""
+        loss = self.loss(self.model.score_blocks(batch), batch.targets)
+        regulariser = self.model.encoder.plan.regulariser
+        if regulariser is not None:
+            loss = loss + regulariser()
+        require_finite(loss.detach(), f"the training loss at step {self.global_step}")
+        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
+        return loss
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The optimizer's step, then what the strategy does after one."""
+        super().optimizer_step(*args, **kwargs)
+        if self.model.encoder.plan.after_step is not None:
+            self.model.encoder.plan.after_step(self.global_step)
+
+    def on_validation_epoch_start(self) -> None:
+        """Encode the catalogue once."""
+        self._start("valid")
+
+    def validation_step(self, block: QueryBlock, batch_idx: int) -> None:
+        """Rank one block."""
+        self.ranked["valid"].update(rank(self.scorer, block, self.n_items, self.protocol))
+
+    def on_validation_epoch_end(self) -> None:
+        """Means over all validation queries, of all processes; how much the cuts bite."""
+        self.log_dict({f"valid/{name}": value for name, value in self.ranked["valid"].compute().items()}, prog_bar=False)
+        shares = {f"graph/cut_share_{i}": cut.share for i, cut in enumerate(self.model.cuts())}
+        self.log_dict(shares, prog_bar=False)
+
+    def on_test_epoch_start(self) -> None:
+        """Encode the catalogue once."""
+        self._start("test")
+
+    def test_step(self, block: QueryBlock, batch_idx: int) -> None:
+        """Rank one block."""
+        self.ranked["test"].update(rank(self.scorer, block, self.n_items, self.protocol))
+
+    def on_test_epoch_end(self) -> None:
+        """Means over all test queries, of all processes."""
+        self.log_dict({f"test/{name}": value for name, value in self.ranked["test"].compute().items()})
+
+    def table(self, split: str) -> dict[str, np.ndarray]:
+        """Per-query values of the last pass over a split."""
+        return self.ranked[split].table()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what cannot be had again: trainable tensors and buffers, and the digest of the rest."""
+        checkpoint["state_dict"] = kept_state(self, checkpoint["state_dict"])
+        checkpoint["frozen_digest"] = frozen_digest(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises `ValueError` where the checkpoint is another model's."""
+        require_same_model(self, checkpoint)
+
+    def _total_steps(self) -> int:
+        """Optimizer steps of the whole run. The trainer's own estimate would load the data before a resumed run has told its
+        loader where to go on, and it would start the epoch anew."""
+        trainer = self.trainer
+        batches = trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
+        total = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+        return total if trainer.max_steps < 0 else min(total, trainer.max_steps)
+
+    def _items(self) -> Items:
+        return self.transfer_batch_to_device(self.items(), self.device, 0)
+
+    def _start(self, split: str) -> None:
+        self.ranked[split].reset()
+        self.scorer.prepare(self._items())

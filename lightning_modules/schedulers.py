@@ -1,0 +1,35 @@
+"""Learning-rate schedules over all optimizer steps of a run, as factors on each group's own rate."""
+
+import math
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.05) -> LambdaLR:
+    """Rise linearly over the first `warmup` share of the steps, fall to 0 by half a cosine (Loshchilov & Hutter 2017)."""
+    return _scheduled(optimizer, total_steps, warmup, lambda left: 0.5 * (1 + math.cos(math.pi * (1 - left))))
+
+
+def warmup_linear(optimizer: Optimizer, total_steps: int, warmup: float = 0.05) -> LambdaLR:
+    """Rise linearly over the first `warmup` share of the steps, fall linearly to 0 (BERT, Devlin et al. 2019)."""
+    return _scheduled(optimizer, total_steps, warmup, lambda left: left)
+
+
+def warmup_constant(optimizer: Optimizer, total_steps: int, warmup: float = 0.0) -> LambdaLR:
+    """Rise linearly over the first `warmup` share of the steps, then stay."""
+    return _scheduled(optimizer, total_steps, warmup, lambda left: 1.0)
+
+
+def _scheduled(optimizer: Optimizer, total_steps: int, warmup: float, after: Callable[[float], float]) -> LambdaLR:
+    if not 0 <= warmup < 1:
+        raise ValueError(f"warmup is {warmup}; it is a share of all steps, in [0, 1)")
+    rising = int(warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return after(max(total_steps - step, 0) / max(total_steps - rising, 1))
+
+    return LambdaLR(optimizer, factor)

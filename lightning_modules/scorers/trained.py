@@ -1,0 +1,38 @@
+"""A trained recommender, served to evaluation as any other scorer."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datamodules.types import Items, QueryBlock, TrainingLog
+from lightning_modules.types import Asked
+
+
+class TrainedScorer:
+    """Encodes the catalogue once per pass and ranks from the vectors. `fit` does nothing: training is the trainer's.
+
+    model: a `lightning_modules.recommender.Recommender`. n_items: how many of the rows given to `prepare` are candidates.
+    """
+
+    def __init__(self, model: nn.Module, n_items: int) -> None:
+        self.model, self.n_items = model, n_items
+        self._vectors: Tensor | None = None
+        self._asked: tuple[QueryBlock, Asked] | None = None
+
+    def fit(self, train: TrainingLog, items: Items) -> None:
+        """The model arrives trained."""
+
+    def prepare(self, items: Items) -> None:
+        """Encode all rows; centre and cuts are taken anew from the catalogue."""
+        self._vectors = self.model.calibrate(items, self.n_items)
+        self._asked = None
+
+    @torch.no_grad()
+    def scores(self, block: QueryBlock, start: int, stop: int) -> Float[Tensor, "B C"]:
+        """Scores of catalogue ids start .. stop; the block's interests are computed once and kept for its next call."""
+        if self._vectors is None:
+            raise RuntimeError("scores were asked before prepare() gave the catalogue")
+        if self._asked is None or self._asked[0] is not block:
+            self._asked = (block, self.model.ask(self._vectors, block.events, block.queries))
+        ids = torch.arange(start, stop, device=self._vectors.device)
+        return self.model.head.scores(self._asked[1], self._vectors[start:stop], ids)
