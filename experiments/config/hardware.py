@@ -1,0 +1,86 @@
+"""What the machine offers, asked without torch: CUDA devices (from the driver itself), cores, and what follows."""
+
+import ctypes
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, cuda.h
+BF16_FROM = (8, 0)  # Ampere is the first generation that computes bf16 in hardware
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A visible CUDA device. address: how CUDA_VISIBLE_DEVICES names it."""
+
+    address: str
+    name: str
+    capability: tuple[int, int]
+
+
+@cache
+def gpus() -> tuple[Gpu, ...]:
+    """The devices that the driver shows to this process; it honours CUDA_VISIBLE_DEVICES. Empty without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return ()
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return ()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    addresses = listed.split(",") if listed else [str(index) for index in range(count.value)]
+    return tuple(_gpu(driver, index, addresses[index].strip()) for index in range(count.value))
+
+
+def _gpu(driver: ctypes.CDLL, index: int, address: str) -> Gpu:
+    name = ctypes.create_string_buffer(128)
+    driver.cuDeviceGetName(name, len(name), index)
+    major, minor = ctypes.c_int(0), ctypes.c_int(0)
+    driver.cuDeviceGetAttribute(ctypes.byref(major), CAPABILITY_MAJOR, index)
+    driver.cuDeviceGetAttribute(ctypes.byref(minor), CAPABILITY_MINOR, index)
+    return Gpu(address, name.value.decode(), (major.value, minor.value))
+
+
+def usable_gpus(accelerator: str) -> tuple[Gpu, ...]:
+    """The GPUs that a Lightning accelerator setting may use."""
+    return gpus() if accelerator in ("auto", "gpu", "cuda") else ()
+
+
+def precision(asked: str, accelerator: str) -> str:
+    """Resolve `auto`: bf16-mixed where every visible GPU computes bf16, else 32-true (bf16 on a plain CPU is hundreds
+    of times slower than fp32)."""
+    if asked != "auto":
+        return asked
+    found = usable_gpus(accelerator)
+    return "bf16-mixed" if found and all(gpu.capability >= BF16_FROM for gpu in found) else "32-true"
+
+
+def device_count(asked: int | str | list[int], accelerator: str) -> int:
+    """Processes on this machine. `auto` and -1 mean every visible GPU, or one process on a CPU."""
+    if isinstance(asked, list):
+        return len(asked)
+    if asked in ("auto", "-1", -1):
+        return max(len(usable_gpus(accelerator)), 1)
+    return int(asked)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe() -> str:
+    """The machine in one line, for the record."""
+    cards = ", ".join(gpu.name for gpu in gpus()) or "no GPU"
+    return f"{_processor()}, {cores()} cores, {cards}"
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

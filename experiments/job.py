@@ -1,0 +1,62 @@
+"""One run in a process of its own: `python -m experiments.job RUN_DIR`. Knows no Hydra; reads the folder, fills it.
+
+Ranks of a distributed run repeat this command (Lightning starts them), so they train this run and not the sweep. Only
+the first of them writes the result; whichever fails first leaves its exception.
+"""
+
+import json
+import os
+import sys
+import traceback
+from contextlib import nullcontext
+from pathlib import Path
+
+from experiments.runs.folder import RunFolder
+from experiments.runs.lifeline import tie_to_parent
+from experiments.runs.result import done
+
+
+def is_first() -> bool:
+    """Whether this process is rank 0 of its run. Lightning names the rank to the processes that it starts."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in ("LOCAL_RANK", "NODE_RANK"))
+
+
+def run(folder: RunFolder) -> int:
+    """Train as config.json says. Returns the exit status; an exception is written to error.json."""
+    try:
+        from experiments.training import train  # imports torch: seconds, and within reach of the handler
+
+        outcome = train(folder.read("config.json"), folder.path)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the parent records it
+        _leave(folder.path / "error.json", error)
+        return 1
+    if is_first():
+        done(folder, outcome)
+    return 0
+
+
+def _leave(path: Path, error: Exception) -> None:
+    """The first exception is the cause; those of other ranks are its consequences."""
+    traceback.print_exc()
+    record = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            json.dump(record, file)
+    except FileExistsError:
+        print(f"{path.name} is there already: another rank failed first", file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point."""
+    if len(sys.argv) != 2 or not Path(sys.argv[1], "config.json").is_file():
+        sys.exit(
+            "usage: python -m experiments.job RUN_DIR, a folder that experiments.train has begun (with a config.json)"
+        )
+    tie_to_parent()
+    folder = RunFolder(Path(sys.argv[1]).absolute())
+    with folder.occupy() if is_first() else nullcontext():
+        sys.exit(run(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""From per-query tables to the numbers of a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.interest_datamodule import InterestDataModule
+from lightning_modules.evaluation import write_table
+from lightning_modules.intervals import table_intervals
+from lightning_modules.slices import Table, described, means, slice_means
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Means and 95% intervals by key, such as test/ndcg@10 and test/cold/hr@10."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+
+
+def collect(tables: dict[str, dict[str, Any]], data: InterestDataModule, folder: Path) -> Outcome:
+    """Write FOLDER/queries-SPLIT.parquet for each split and return what they say, slices included."""
+    metrics: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    counts = data.item_counts.numpy()
+    for split, table in tables.items():
+        full = describe_queries(table, data, split)
+        write_table(folder / f"queries-{split}.parquet", full)
+        metrics |= means(full, split) | slice_means(full, counts, split)
+        intervals |= table_intervals(full, split)
+        cold = {name: column[full["cold"]] for name, column in full.items()}
+        if len(cold["query"]):
+            intervals |= table_intervals(cold, f"{split}/cold")
+    return Outcome(metrics, intervals)
+
+
+def describe_queries(table: Table, data: InterestDataModule, split: str) -> Table:
+    """The table with user, history length and the answer's popularity."""
+    queries = data.split_of.queries[split]
+    return described(
+        table,
+        user=np.array(data.prepared.users)[queries.user],
+        history_length=queries.stop - data.log.offsets[queries.user],
+        item=data.log.item[queries.events[queries.offsets[:-1]]],
+        item_counts=data.item_counts.numpy(),
+    )

@@ -1,0 +1,106 @@
+"""Bring one planned run to its end: reuse what is finished, resume what was interrupted, try a failure once more."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from experiments.config.hardware import usable_gpus
+from experiments.runs import provenance
+from experiments.runs.folder import RunFolder
+from experiments.runs.gpus import leased
+from experiments.runs.launch import launch, threads_of
+from experiments.runs.plan import Plan
+from experiments.runs.result import failed
+
+ATTEMPTS = 2
+"""How often a run may fail before it is left alone. An interruption is not a failure."""
+
+Action = Literal["reuse", "refuse", "resume", "restart", "anew"]
+"""reuse the result; refuse a further attempt; resume from the last checkpoint; restart the training but keep the count
+of failures; anew: forget the folder."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run's folder says. begun: the source digest with which it began, None if it never did."""
+
+    status: Literal["done", "failed"] | None
+    failures: int
+    begun: str | None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> "State":
+        """Read it."""
+        result = folder.read("result.json")
+        status = result.get("status")
+        failures = result.get("attempts", 1) if status == "failed" else 0
+        return cls(status, failures, folder.read("provenance.json").get("source_digest"))
+
+
+def decide(state: State, source: str, rerun: str | None) -> Action:
+    """What to do about a run, given the digest of today's source and what the user asked to run again."""
+    stale = state.begun not in (None, source)
+    if rerun == "all" or (rerun == "stale" and stale):
+        return "anew"
+    if state.status == "done":
+        return "reuse"
+    if state.status == "failed":
+        # a checkpoint of the source that failed must not go into a result of the source that was mended
+        return "refuse" if state.failures >= ATTEMPTS else "restart" if stale else "resume"
+    return "resume"
+
+
+def attempt(plan: Plan, parallel: int = 1) -> bool:
+    """Whether the run is done afterwards. `parallel`: how many jobs of the sweep share this machine.
+
+    Says on standard output what it does. A second process that wants the same run waits here for the first.
+    """
+    folder, source = plan.folder, provenance.source_digest()
+    with folder.claim():
+        with folder.occupy():
+            state = State.of(folder)
+        action = decide(state, source, plan.config.get("rerun"))
+        if action == "reuse":
+            stale = " (stale: its source differs; rerun=stale runs it anew)" if state.begun != source else ""
+            print(f"{folder.id}: finished before{stale}")
+            return True
+        if action == "refuse":
+            print(
+                f"{folder.id}: failed {state.failures} times, see {folder.path / 'log.txt'}; rerun=all tries it again"
+            )
+            return False
+        threads = threads_of(parallel * plan.devices)
+        _write(plan, action, threads)
+        return _run(plan, threads)
+
+
+def _write(plan: Plan, action: Action, threads: int) -> None:
+    folder = plan.folder
+    if action == "anew":
+        folder.clear()
+    elif action == "restart":
+        folder.forget_checkpoints()
+    begun = folder.read("provenance.json") if action == "resume" else {}
+    record = provenance.record(plan.overrides, threads) | plan.record()
+    # What two sources made together is a result of neither: it stays marked by the first.
+    record |= {key: begun[key] for key in ("source_digest", "commit", "dirty", "started") if key in begun}
+    folder.path.mkdir(parents=True, exist_ok=True)
+    (folder.path / "error.json").unlink(missing_ok=True)
+    if not begun:
+        (folder.path / "source.diff").write_text(provenance.difference(), encoding="utf-8")
+    folder.write("overrides.json", list(plan.overrides))
+    folder.write("config.json", plan.config)
+    folder.write("provenance.json", record)
+
+
+def _run(plan: Plan, threads: int) -> bool:
+    folder = plan.folder
+    print(f"{folder.id}: running in {folder.path}", flush=True)
+    visible = usable_gpus(plan.config.get("trainer", {}).get("accelerator", "auto"))
+    with leased(visible, plan.devices) as gpus:
+        status = launch(folder.path, threads, gpus)
+    if State.of(folder).status == "done":
+        return True
+    result = failed(folder, status)
+    error = result["error"]
+    print(f"{folder.id}: failed, attempt {result['attempts']} of {ATTEMPTS}: {error['type']}: {error['message']}")
+    return False

@@ -1,0 +1,70 @@
+"""A run's folder, RUNS/ID, and the locks beside it.
+
+config.json      the effective configuration, written by the parent
+overrides.json   the words that led to it
+provenance.json  what was known when the run began
+source.diff      what the working tree added to the commit
+log.txt          what the run printed, every attempt of it
+error.json       the exception that ended the child; read by the parent
+last.ckpt, best.ckpt, queries-*.parquet, csv/, wandb/    made by the training
+result.json      renamed into place last: where it says done, everything else is whole
+"""
+
+import json
+import shutil
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from datamodules.storage import atomic_write, lease
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. The lock files lie outside the folder, so that the folder can be thrown away under a lease."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    def read(self, name: str) -> Any:
+        """The JSON of a file; an empty object where it is absent or was cut short by a kill."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+
+    def write(self, name: str, value: object) -> None:
+        """Write JSON in one piece."""
+        atomic_write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+    def claim(self) -> AbstractContextManager[None]:
+        """Held by the parent that works on this run; waits for another one."""
+        return lease(self._lock("parent"))
+
+    def occupy(self) -> AbstractContextManager[None]:
+        """Held by the child that writes into the folder. A killed parent frees its own lock an instant before its child
+        is gone; whoever comes next waits for this one too."""
+        return lease(self._lock("child"))
+
+    def clear(self) -> None:
+        """Forget everything, in one step: a kill leaves the whole folder or none."""
+        if self.path.exists():
+            self.path.rename(self.path.with_name(f".{self.id}-{uuid4().hex}"))
+        for aside in self.path.parent.glob(f".{self.id}-*"):  # also what a kill left of an earlier one
+            shutil.rmtree(aside)
+
+    def forget_checkpoints(self) -> None:
+        """Begin the training anew, but keep the record of failures."""
+        for checkpoint in self.path.glob("*.ckpt"):
+            checkpoint.unlink()
+
+    def _lock(self, who: str) -> Path:
+        folder = self.path.parent / ".leases"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.id}.{who}"

@@ -1,0 +1,43 @@
+"""Parallel jobs of one machine do not share a GPU: a job holds a lease on each of its own."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from datamodules.storage import LeaseTaken, lease
+from experiments.config.hardware import Gpu
+
+POLL_SECONDS = 1.0
+
+
+@contextmanager
+def leased(visible: tuple[Gpu, ...], count: int) -> Iterator[tuple[str, ...]]:
+    """Addresses of `count` GPUs that no other job of this machine and user holds; waits until so many are free.
+
+    Where fewer are visible than asked for, all visible ones: Lightning then says what is wrong.
+    """
+    needed = min(count, len(visible))
+    while True:
+        with ExitStack() as stack:
+            held = _free(visible, needed, stack)
+            if len(held) == needed:
+                yield held
+                return
+        time.sleep(POLL_SECONDS)  # all are given back first, so that two jobs never wait for each other's half
+
+
+def _free(visible: tuple[Gpu, ...], needed: int, stack: ExitStack) -> tuple[str, ...]:
+    folder = Path(tempfile.gettempdir()) / f"interestlab-gpus-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    held: list[str] = []
+    for gpu in visible:
+        if len(held) < needed:
+            try:
+                stack.enter_context(lease(folder / gpu.address.replace("/", "_"), wait=False))
+            except LeaseTaken:
+                continue
+            held.append(gpu.address)
+    return tuple(held)

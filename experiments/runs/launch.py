@@ -1,0 +1,114 @@
+"""Start a run's child process, show what it prints and keep it, and wait for its end."""
+
+import codecs
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from experiments.config.hardware import cores
+from experiments.runs.lifeline import VARIABLE
+from experiments.runs.provenance import ROOT
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+UPWARDS = re.compile(r"\x1b\[\d*A")  # a progress bar of several lines goes up to draw itself again
+GRACE_SECONDS = 10.0
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def launch(folder: Path, threads: int, gpus: tuple[str, ...]) -> int:
+    """Run `python -m experiments.job FOLDER` and return its exit status, negative for a signal.
+
+    Where this process writes to a terminal the child believes that it does too, so progress bars move; log.txt keeps
+    the finished lines without their drawing. If this process is interrupted, the child is ended first.
+    """
+    reader, writer = pty.openpty() if sys.stdout.isatty() else os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "experiments.job", str(folder)],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=writer,
+        env=environment(threads, gpus),
+    )
+    os.close(writer)
+    copier = threading.Thread(target=_copy, args=(reader, sys.stdout, folder / "log.txt"), daemon=True)
+    copier.start()
+    try:
+        status = child.wait()
+    finally:
+        _end(child)
+        copier.join(GRACE_SECONDS)  # not for ever: a stray grandchild may still hold the other end
+    return status
+
+
+def threads_of(processes: int) -> int:
+    """Threads of each of so many processes on this machine, unless a person set their number: two processes that each
+    use every core spin against each other."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else max(cores() // max(processes, 1), 1)
+
+
+def environment(threads: int, gpus: tuple[str, ...]) -> dict[str, str]:
+    """The child's environment. Thread counts that a person set stay; the clone's root leads the module path."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    made = {**dict.fromkeys(THREADS, str(threads)), **os.environ, VARIABLE: str(os.getpid()), "PYTHONPATH": path}
+    made["PYTHONUNBUFFERED"] = "1"
+    if gpus:
+        made["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    if sys.stdout.isatty():
+        made["COLUMNS"] = str(shutil.get_terminal_size().columns)
+    return made
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _copy(reader: int, screen: TextIO, log: Path) -> None:
+    with log.open("a", encoding="utf-8") as kept:
+        lines = Lines(kept.write)
+        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        while block := _read(reader):
+            text = decode(block)
+            screen.write(text)
+            screen.flush()
+            lines.add(text)
+            kept.flush()
+        lines.add("\n" if lines.rest else "")
+    os.close(reader)
+
+
+def _read(reader: int) -> bytes:
+    try:
+        return os.read(reader, 65536)
+    except OSError:  # a pseudo-terminal ends with an error where a pipe ends with nothing
+        return b""
+
+
+class Lines:
+    """Makes plain lines out of what a terminal would show: no colours, and the last state of what is drawn over."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self.write, self.rest = write, ""
+
+    def add(self, text: str) -> None:
+        """Take the next piece of output, cut anywhere."""
+        *whole, self.rest = (self.rest + text).replace("\r\n", "\n").split("\n")
+        for line in whole:
+            if not UPWARDS.search(line):
+                self.write(ESCAPE.sub("", line.rstrip("\r").rpartition("\r")[2]).rstrip() + "\n")
+        head, sign, _ = self.rest.rstrip("\r").rpartition("\r")
+        if sign and not UPWARDS.search(head):
+            self.rest = self.rest[len(head) + 1 :]

@@ -1,0 +1,40 @@
+"""A child ends when its parent does, however that ended.
+
+On Linux the kernel sends the signal (prctl); elsewhere a thread looks after the parent.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+VARIABLE = "INTERESTLAB_PARENT"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LOOK_SECONDS = 1.0
+
+
+def tie_to_parent() -> None:
+    """Tie this process to the one that set `VARIABLE`, and what it starts to itself. Without the variable (a job
+    started by hand) nothing is tied to the shell, but children of this process still are to it."""
+    expected = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(os.getpid())  # ranks of a distributed run are children of this process
+    if expected is None:
+        return
+    if not _signal_on_parents_death():
+        threading.Thread(target=_watch, args=(int(expected),), daemon=True).start()
+    if os.getppid() != int(expected):  # it died before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _signal_on_parents_death() -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    return ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)

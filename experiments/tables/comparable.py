@@ -1,0 +1,70 @@
+"""Which runs may stand in one table: those that were asked the same of the same data."""
+
+import json
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from experiments.runs.read import Run
+from experiments.tables.rows import Label, Row, TableError, look_up
+
+PROTOCOL = ("split", "metrics._target_", "metrics.mask_history")
+"""The settings that make two accuracies comparable; which metrics were computed beside does not matter."""
+
+
+def require_comparable(runs: Sequence[Run]) -> None:
+    """Raise `TableError` where finished runs differ in prepared data or evaluation protocol."""
+    done = [run for run in runs if run.status == "done"]
+    for what, of in (("prepared data", _data), ("evaluation protocol", _protocol)):
+        kinds = _kinds(done, of)
+        if len(kinds) > 1:
+            found = "; ".join(f"{kind} ({_some(members)})" for kind, members in kinds.items())
+            raise TableError(
+                f"these runs have different {what}: {found}. Give runs of one kind only, or --mixed to put them side "
+                "by side without tests"
+            )
+
+
+def are_comparable(runs: Sequence[Run]) -> bool:
+    """Whether `require_comparable` passes."""
+    done = [run for run in runs if run.status == "done"]
+    return all(len(_kinds(done, of)) <= 1 for of in (_data, _protocol))
+
+
+def find_row(text: str, rows: Sequence[Row], keys: Sequence[str]) -> Label:
+    """The one row that `text` names: "lora", "lora,graph" or "strategy=lora,head=graph" (then in any order, and as few
+    as it takes). Raises `TableError` where it names none or several, or a row without a finished run."""
+    wanted = [part.strip() for part in text.split(",")]
+    matches = [row for row in rows if _matches(row.label, wanted, keys)]
+    names = [",".join(row.label) for row in rows]
+    if len(matches) != 1:
+        near = get_close_matches(text, names, n=3) or names
+        raise TableError(f"--reference '{text}' names {len(matches)} rows; rows are: {'; '.join(near)}")
+    if not matches[0].done:
+        raise TableError(f"--reference '{text}' names a row without a finished run; choose one of {'; '.join(names)}")
+    return matches[0].label
+
+
+def _matches(label: Label, wanted: Sequence[str], keys: Sequence[str]) -> bool:
+    if any("=" in part for part in wanted):
+        return set(wanted) <= {f"{key}={value}" for key, value in zip(keys, label, strict=True)}
+    return tuple(wanted) == label
+
+
+def _data(run: Run) -> str:
+    return str(run.provenance.get("data_digest") or "unknown")
+
+
+def _protocol(run: Run) -> str:
+    return json.dumps({path: look_up(run.config, path) for path in PROTOCOL}, sort_keys=True)
+
+
+def _kinds(runs: Sequence[Run], of: Callable[[Run], str]) -> dict[str, list[Run]]:
+    kinds: dict[str, list[Run]] = {}
+    for run in runs:
+        kinds.setdefault(of(run), []).append(run)
+    return kinds
+
+
+def _some(runs: Sequence[Run]) -> str:
+    named = ", ".join(run.id for run in runs[:3])
+    return named if len(runs) <= 3 else f"{named} and {len(runs) - 3} more"

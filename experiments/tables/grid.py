@@ -1,0 +1,34 @@
+"""A table before it has a form: cells with emphasis and marks. Console, Markdown and LaTeX draw the same record."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Emphasis = Literal["plain", "best", "second"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """marks are footnote signs, drawn behind the text."""
+
+    text: str
+    emphasis: Emphasis = "plain"
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of cells under a header; the first `names` columns name the row."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    names: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tables, then the sentences that make them readable. notes: (sign, what it means)."""
+
+    grids: tuple[Grid, ...]
+    caption: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]

@@ -1,0 +1,146 @@
+"""Put a table together: accuracy with its marks, cost, the differences behind the marks, caption and footnotes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+from experiments.runs.read import Run
+from experiments.tables.caption import caption
+from experiments.tables.columns import Column, make_column
+from experiments.tables.costs import COSTS, cost_texts
+from experiments.tables.grid import Cell, Grid, Report
+from experiments.tables.rows import Label, Row
+from experiments.tables.statistics import Comparison
+from experiments.tables.units import NOTHING, probability
+
+EQUAL, DIFFERENT, DIRTY, STALE = "≈", "*", "†", "‡"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is shown: rows named by `keys`, measured by `metrics`. reference: the row that the user wants all others
+    compared with. paired: whether rows share their queries. source: digest of the present source, "" if unknown."""
+
+    title: str
+    keys: tuple[str, ...]
+    rows: tuple[Row, ...]
+    metrics: tuple[str, ...]
+    reference: Label | None = None
+    paired: bool = True
+    source: str = ""
+
+
+def make_report(content: Content) -> Report:
+    """The table, and a second one of the paired differences where there are any."""
+    columns = [make_column(content.rows, metric, content.reference, content.paired) for metric in content.metrics]
+    reasons = _reasons(content.rows)
+    grids = [_accuracy_and_cost(content, columns, reasons), *_differences(content, columns)]
+    name = "" if content.reference is None else _name(content.reference)
+    notes = [*_signs(content, columns, name), *((sign, text) for text, sign in reasons.items())]
+    return Report(tuple(grids), caption(content.rows, columns, name), tuple(notes))
+
+
+def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dict[str, str]) -> Grid:
+    seeds = ("seeds",) if len({len(row.done) for row in content.rows if row.done}) > 1 else ()
+    header = (*(content.keys or ("run",)), *content.metrics, *seeds, *(cost.header for cost in COSTS))
+    rows = []
+    for row in content.rows:
+        count = [Cell(str(len(row.done)))] if seeds else []
+        cells = [_accuracy_cell(row, column) for column in columns]
+        rows.append((*_names(row, content, reasons), *cells, *count, *map(Cell, cost_texts(row))))
+    return Grid(content.title, header, tuple(rows), max(1, len(content.keys)))
+
+
+def _names(row: Row, content: Content, reasons: dict[str, str]) -> list[Cell]:
+    """The cells that name the row; the last carries the footnotes."""
+    marks = [DIRTY] if _is_dirty(row) else []
+    marks += [STALE] if _is_stale(row, content.source) else []
+    marks += [reasons[text] for text in dict.fromkeys(map(_reason, row.lost)) if text]
+    names = row.label or ((row.done or row.lost)[0].id,)
+    return [*map(Cell, names[:-1]), Cell(names[-1], marks=tuple(marks))]
+
+
+def _accuracy_cell(row: Row, column: Column) -> Cell:
+    measured = column.measures.get(row.label)
+    if measured is None:
+        return Cell(NOTHING if row.done else row.lost[0].status)
+    marks = []
+    if row.label in column.to_best and not column.to_best[row.label].significant:
+        marks.append(EQUAL)
+    if row.label in column.to_reference and column.to_reference[row.label].significant:
+        marks.append(DIFFERENT)
+    return Cell(str(measured), column.emphasis(row.label), tuple(marks))
+
+
+def _differences(content: Content, columns: Sequence[Column]) -> Iterator[Grid]:
+    """Against the named reference, else against each column's best row; nothing where nothing was compared."""
+    named = content.reference is not None
+    rows = []
+    for column in columns:
+        reference = content.reference if named else column.best
+        for label, found in (column.to_reference if named else column.to_best).items():
+            rows.append((*map(Cell, label), Cell(_name(reference or ())), Cell(column.metric), *_comparison(found)))
+    if rows:
+        header = (*content.keys, "against", "metric", "difference", "95% interval", "p", "p (Holm)")
+        yield Grid("Paired differences", header, tuple(rows), len(content.keys) + 2)
+
+
+def _comparison(found: Comparison) -> list[Cell]:
+    low, high = found.interval
+    texts = [
+        f"{found.difference:+.4f}",
+        f"[{low:+.4f}, {high:+.4f}]",
+        probability(found.p),
+        probability(found.adjusted),
+    ]
+    return [Cell(text) for text in texts]
+
+
+def _signs(content: Content, columns: Sequence[Column], reference: str) -> Iterator[tuple[str, str]]:
+    """Footnotes of the signs that occur."""
+    if any(not found.significant for column in columns for found in column.to_best.values()):
+        yield EQUAL, "equal to the best within noise: its corrected p is not below the level."
+    if any(found.significant for column in columns for found in column.to_reference.values()):
+        yield DIFFERENT, f"different from {reference}: its corrected p is below the level."
+    if any(_is_dirty(row) for row in content.rows):
+        yield DIRTY, "made from a tree with changes that are in no commit."
+    if any(_is_stale(row, content.source) for row in content.rows):
+        yield STALE, "stale: made by other source code than the present one; rerun=stale makes it anew."
+    hardware = {
+        str(run.provenance["hardware"]) for row in content.rows for run in row.done if run.provenance.get("hardware")
+    }
+    if len(hardware) > 1:
+        yield "Cost", f"was measured on unequal hardware ({'; '.join(sorted(hardware))}), so times do not compare."
+    if not content.paired:
+        yield "Mixed", "rows of different data or protocols stand together: nothing was tested, no row is best."
+
+
+def _reasons(rows: Sequence[Row]) -> dict[str, str]:
+    """Why jobs are missing, each text with a letter of its own."""
+    texts = dict.fromkeys(text for row in rows for text in map(_reason, row.lost) if text)
+    return {text: f"({_letter(place)})" for place, text in enumerate(texts)}
+
+
+def _reason(run: Run) -> str:
+    """What befell a job that is not done, named by its seed; "" where no more is known than that it never started."""
+    seed = "" if run.seed is None else f"seed {run.seed} "
+    return f"{seed}{run.status}: {run.reason}." if run.reason else ""
+
+
+def _letter(place: int) -> str:
+    """a ... z, aa, ab, ..."""
+    rest, last = divmod(place, len(ascii_lowercase))
+    return (_letter(rest - 1) if rest else "") + ascii_lowercase[last]
+
+
+def _is_dirty(row: Row) -> bool:
+    return any(run.provenance.get("dirty") for run in row.done)
+
+
+def _is_stale(row: Row, source: str) -> bool:
+    made_by = {run.provenance.get("source_digest") for run in row.done} - {None}
+    return bool(source) and bool(made_by - {source})
+
+
+def _name(label: Label) -> str:
+    return ", ".join(label)

@@ -1,0 +1,160 @@
+"""Which runs make one row, and what the row is called.
+
+A row's runs differ in their seed alone. Its name is made of the settings in which the rows differ: the words of the
+command line where they tell the rows apart, else as many settings of the configuration as it takes.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from experiments.config.identity import neutral
+from experiments.runs.read import Run
+from experiments.tables.units import NOTHING
+
+Label = tuple[str, ...]
+
+CIRCUMSTANCES = ("precision", "world_size", "pretrained_digest")
+"""What determines a result beside the configuration: the entries of `provenance` by which rows may differ too."""
+
+
+class TableError(ValueError):
+    """Runs or options that do not make a table; the message names them and the way out."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """done: finished runs in the order of their seeds. lost: what failed, was interrupted or never started."""
+
+    label: Label
+    done: tuple[Run, ...]
+    lost: tuple[Run, ...]
+
+
+def make_rows(runs: Sequence[Run], keys: Sequence[str]) -> list[Row]:
+    """One row for each combination of values of `keys`, in the order of first sight.
+
+    Raises `TableError` where runs of a row differ in more than their seed, or share it.
+    """
+    groups: dict[Label, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(label_of(run, keys), []).append(run)
+    rows = []
+    for label, members in groups.items():
+        done = sorted((run for run in members if run.status == "done"), key=lambda run: run.seed or 0)
+        _require_repetitions(label, done)
+        rows.append(Row(label, tuple(done), tuple(run for run in members if run.status != "done")))
+    return rows
+
+
+def naming_keys(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The settings that name rows where nobody says which: those in which the runs differ, seed aside."""
+    keys = tuple(key for key in dict.fromkeys(key for run in runs for key in run.settings()) if _matters(key))
+    keys = tuple(key for key in keys if len({value_of(run, key) for run in runs}) > 1)
+    configured = [run for run in runs if run.status == "done"]
+    for key in _differing(configured):
+        if all(len(group) == 1 for group in _fingerprints(configured, keys)):
+            break
+        if len({label_of(run, (*keys, key)) for run in runs}) > len({label_of(run, keys) for run in runs}):
+            keys = (*keys, key)
+    return keys
+
+
+def require_known(keys: Sequence[str], runs: Sequence[Run]) -> None:
+    """Raise `TableError` for a key that no run was given and no configuration has."""
+    for key in keys:
+        if all(value_of(run, key) == NOTHING for run in runs):
+            known = sorted({path for run in runs for path in (*run.settings(), *run.config, *flatten(run.config))})
+            near = get_close_matches(key, known, n=3) or known[:8]
+            raise TableError(f"no run has a setting '{key}' to name rows by; nearest: {', '.join(near) or 'none'}")
+
+
+def label_of(run: Run, keys: Sequence[str]) -> Label:
+    """The run's values of `keys`: the name of its row."""
+    return tuple(value_of(run, key) for key in keys)
+
+
+def value_of(run: Run, key: str) -> str:
+    """A setting in the word of the command line, else of the default that was chosen, else as the configuration has it
+    (of a part, the stem of its file), else as the circumstances were."""
+    words = dict(run.provenance.get("choices") or {}) | run.settings()
+    if words.get(key):
+        return str(words[key])
+    found = look_up(run.config, key)
+    found = run.provenance.get(key) if found is None and key in CIRCUMSTANCES else found
+    if isinstance(found, Mapping):
+        return stem_of(found) if "_target_" in found else json.dumps(found, sort_keys=True)
+    return NOTHING if found is None else str(found)
+
+
+def look_up(config: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path; None where there is none."""
+    found: Any = config
+    for name in path.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return None
+        found = found[name]
+    return found
+
+
+def stem_of(part: Mapping[str, Any]) -> str:
+    """lightning_modules.heads.graph.GraphHead -> graph."""
+    return str(part["_target_"]).split(".")[-2]
+
+
+def flatten(config: Any, path: str = "") -> dict[str, Any]:
+    """Leaves of nested objects and lists by dotted path."""
+    items: Iterator[tuple[Any, Any]]
+    if isinstance(config, Mapping) and config:
+        items = iter(config.items())
+    elif isinstance(config, list | tuple) and any(isinstance(entry, Mapping) for entry in config):
+        items = iter(enumerate(config))
+    else:
+        return {path: config}
+    deeper = [flatten(node, f"{path}.{name}" if path else str(name)) for name, node in items]
+    return {key: leaf for leaves in deeper for key, leaf in leaves.items()}
+
+
+def _differing(runs: Sequence[Run]) -> list[str]:
+    """Paths in which the runs' configurations differ: whole parts first, since they name best, then settings."""
+    flat = [_effective(run) for run in runs]
+    paths = list(dict.fromkeys(path for leaves in flat for path in leaves))
+    leaves = [path for path in paths if len({repr(leaves.get(path)) for leaves in flat}) > 1]
+    parts = [path.removesuffix("._target_") for path in leaves if path.endswith("._target_")]
+    return parts + leaves
+
+
+def _fingerprints(runs: Sequence[Run], keys: Sequence[str]) -> list[set[str]]:
+    """Of each row, the distinct configurations of its runs, seed aside."""
+    groups: dict[Label, set[str]] = {}
+    for run in runs:
+        groups.setdefault(label_of(run, keys), set()).add(json.dumps(_effective(run), sort_keys=True, default=str))
+    return list(groups.values())
+
+
+def _effective(run: Run) -> dict[str, Any]:
+    """Everything by which the run's result is determined, seed aside. Prepared data are compared before."""
+    leaves = {path: leaf for path, leaf in flatten(run.config).items() if _matters(path)}
+    circumstances = {key: run.provenance[key] for key in CIRCUMSTANCES if key in run.provenance}
+    return leaves | circumstances | {"parents": run.config.get("parents")}
+
+
+def _matters(path: str) -> bool:
+    steps = path.split(".")
+    return path != "seed" and not any(neutral(".".join(steps[: length + 1])) for length in range(len(steps)))
+
+
+def _require_repetitions(label: Label, done: Sequence[Run]) -> None:
+    name = ", ".join(label) or "the only row"
+    differing = _differing(done)
+    if differing:
+        key, values = differing[0], sorted({value_of(run, differing[0]) for run in done})
+        found = f"{key} is {' or '.join(values)}"
+        raise TableError(f"runs of row '{name}' differ in more than their seed: {found}; add {key} to --by")
+    seeds = [run.seed for run in done]
+    twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if twice is not None:
+        same = ", ".join(run.id for run in done if run.seed == twice)
+        raise TableError(f"row '{name}' has several runs of seed {twice} ({same}); give only one of them")

@@ -1,0 +1,71 @@
+"""Compare models on the same queries: paired tests, their correction, and intervals of the difference.
+
+What is compared is one value per query (averaged over a model's seeds): the spread that counts is that between users.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from scipy import stats
+
+from lightning_modules.intervals import paired_interval
+
+Row = TypeVar("Row", bound=Hashable)
+
+LEVEL = 0.05
+"""A comparison whose corrected p is below this is called significant; intervals are made at 1 - LEVEL."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row against the reference: mean of the paired differences (row minus reference), its bootstrap interval, the
+    p of Wilcoxon's signed-rank test, and the same corrected for all comparisons of the column."""
+
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    adjusted: float
+
+    @property
+    def significant(self) -> bool:
+        return self.adjusted < LEVEL
+
+
+def compare(values: Mapping[Row, np.ndarray], reference: Row) -> dict[Row, Comparison]:
+    """Every other row against the reference; values are per query, in the same order of queries for all rows."""
+    others = [row for row in values if row != reference]
+    raw = [signed_rank(values[row] - values[reference]) for row in others]
+    return {
+        row: Comparison(
+            difference=float(np.mean(values[row] - values[reference])),
+            interval=paired_interval(values[row], values[reference], level=1 - LEVEL),
+            p=p,
+            adjusted=float(adjusted),
+        )
+        for row, p, adjusted in zip(others, raw, holm(raw), strict=True)
+    }
+
+
+def signed_rank(differences: np.ndarray) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test (Wilcoxon 1945): is the distribution of differences symmetric about 0?
+
+    Queries on which both rows do equally are dropped, as in the paper; with none left p is 1. On a metric that is 0 or
+    1, such as hr@10, it is the sign test.
+    """
+    unequal = differences[differences != 0]
+    return float(stats.wilcoxon(unequal).pvalue) if len(unequal) else 1.0
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Adjusted p values (Holm 1979): the i-th smallest of m times m - i + 1, never below a smaller one's, at most 1.
+
+    Below a level they are rejected exactly where Holm's step-down procedure rejects at that level.
+    """
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    scaled = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return adjusted

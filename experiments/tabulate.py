@@ -1,0 +1,98 @@
+"""Make a table of runs: accuracy with intervals and paired tests, and what it cost.
+
+    python -m experiments.tabulate runs/sweeps/strategies.json --format latex --reference strategy=full
+
+The table is printed, and written to a file whose path is the last line of standard output.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from datamodules.corpus import DataError
+from datamodules.storage import atomic_write
+from experiments.runs.provenance import source_digest
+from experiments.tables.collect import collect, place_beside
+from experiments.tables.comparable import are_comparable, find_row, require_comparable
+from experiments.tables.console import show
+from experiments.tables.grid import Report
+from experiments.tables.latex import latex
+from experiments.tables.markdown import markdown
+from experiments.tables.measures import require_metrics
+from experiments.tables.report import Content, make_report
+from experiments.tables.rows import TableError, make_rows, naming_keys, require_known
+
+WIDTH_OF_A_FILE = 200
+"""Columns where output goes to no terminal and so has no width of its own; rich would take 80."""
+
+METRICS = ("test/hr@10", "test/ndcg@10")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0; 2 with one message on standard error where there is nothing to make a table of."""
+    options = _parser().parse_args(arguments)
+    try:
+        report = tabulate(options)
+        path = options.out or place_beside(options.paths[0], ".tex" if options.format == "latex" else ".md")
+        _print(report, options.format)
+        atomic_write(path, latex(report) if options.format == "latex" else markdown(report))
+    except (DataError, TableError) as error:
+        print(f"tabulate: {error}", file=sys.stderr)
+        return 2
+    print(path)
+    return 0
+
+
+def tabulate(options: argparse.Namespace) -> Report:
+    """The report that the options ask for. Raises `DataError` or `TableError`."""
+    runs = collect(options.paths)
+    if not options.mixed:
+        require_comparable(runs)
+    require_metrics(options.metrics, runs)
+    keys = tuple(options.by) or naming_keys(runs)
+    require_known(keys, runs)
+    rows = make_rows(runs, keys)
+    return make_report(
+        Content(
+            title=_title(options.paths),
+            keys=keys,
+            rows=tuple(rows),
+            metrics=tuple(options.metrics),
+            reference=find_row(options.reference, rows, keys) if options.reference else None,
+            paired=are_comparable(runs),
+            source=source_digest(),
+        )
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m experiments.tabulate", description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="a sweep's manifest, a folder of runs, or a run's folder")
+    add(
+        "--by", nargs="+", default=[], metavar="KEY", help="settings that name a row (default: in what the runs differ)"
+    )
+    add("--metrics", nargs="+", default=list(METRICS), metavar="NAME", help=f"columns (default: {' '.join(METRICS)})")
+    add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
+    add("--format", choices=("console", "markdown", "latex"), default="console", help="console also writes Markdown")
+    add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")
+    add("--mixed", action="store_true", help="allow runs of different data or protocols in one table, untested")
+    return parser
+
+
+def _title(paths: Sequence[Path]) -> str:
+    return ", ".join(path.stem if path.is_file() else path.resolve().name for path in paths[:3])
+
+
+def _print(report: Report, form: str) -> None:
+    if form == "console":
+        show(report, Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE))
+    else:
+        print(latex(report) if form == "latex" else markdown(report))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Fit, validate and test one recommender, or under -m a sweep of them.
+
+    python -m experiments.train strategy=lora head=graph
+    python -m experiments.train -m strategy=frozen,lora,full seed=0,1,2
+
+Every run is a process of its own, which this one starts, watches and outlives. The last line on standard output is the
+path of what was made: a run's folder, or the sweep's manifest. Exit status 1 where a run failed. Imports no torch, for
+it is started once per job.
+"""
+
+import os
+import sys
+import traceback
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from datamodules.corpus import DataError
+from experiments.config.check import ConfigError
+from experiments.config.compose import as_config_error
+from experiments.config.hardware import cores
+from experiments.runs.attempt import attempt
+from experiments.runs.plan import plan
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def task(config: DictConfig) -> bool:
+    """One job. In a sweep a failure is reported and the next job goes on; alone it ends the program."""
+    settings = HydraConfig.get()
+    try:
+        planned = plan(config, settings)
+        finished = attempt(planned, _parallel(settings))
+        print(planned.folder.path)
+    except (ConfigError, DataError) as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        finished = False
+    except Exception:
+        if settings.mode != RunMode.MULTIRUN:
+            raise
+        traceback.print_exc()
+        finished = False
+    if not finished and settings.mode != RunMode.MULTIRUN:
+        raise SystemExit(1)
+    return finished
+
+
+def _parallel(settings: DictConfig) -> int:
+    """How many jobs the launcher runs at a time on one machine; joblib's -1 means one per core."""
+    jobs = int(settings.launcher.get("n_jobs", 1)) if settings.mode == RunMode.MULTIRUN else 1
+    return jobs if jobs > 0 else cores()
+
+
+def main() -> None:
+    """Entry point. Hydra is asked to raise, so that a misspelt override reads like every other fault."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with as_config_error():
+            task()
+    except ConfigError as fault:
+        sys.exit(f"error: {fault}")
+
+
+if __name__ == "__main__":
+    main()

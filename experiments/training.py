@@ -1,0 +1,112 @@
+"""One run: build, fit, rank validation and test, and say what came out. Knows no Hydra."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks.model_checkpoint import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+
+from datamodules.interest_datamodule import InterestDataModule
+from experiments.config.instantiate import instantiate
+from experiments.results import Outcome, collect
+from experiments.wiring import Config, build_data, build_module, build_scorer, trains
+from lightning_modules.callbacks.cost import Cost, peak_memory
+from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.step_seed import StepSeed
+from lightning_modules.checkpoint_io import AtomicCheckpointIO
+from lightning_modules.evaluation import evaluate
+from lightning_modules.interest_module import InterestModule
+
+Tables = dict[str, dict[str, Any]]
+SPLITS = ("valid", "test")
+
+
+def train(config: Config, folder: Path) -> dict[str, Any]:
+    """Make the run that `config` describes in `folder`, going on from its last.ckpt where there is one.
+
+    Returns metrics, intervals and cost, as they stand in result.json; per-query tables and checkpoints lie in the folder.
+    """
+    started = time.perf_counter()
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    data = build_data(config)
+    tables, cost = fit_module(config, data, folder) if trains(config) else fit_scorer(config, data)
+    outcome = collect(tables, data, folder)
+    cost["seconds"] = time.perf_counter() - started
+    return _plain(outcome, cost)
+
+
+def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[str, float]]:
+    """Fit a scorer in closed form and rank with it; the evaluation is the trained models' own."""
+    scorer, protocol = build_scorer(config, data), instantiate(config["metrics"])
+    scorer.fit(data.log.training(), data.items())
+    scorer.prepare(data.items())
+    tables, seconds = {}, 0.0
+    for split in SPLITS:
+        started = time.perf_counter()
+        tables[split] = evaluate(scorer, data.blocks(split), data.log.n_items, protocol)  # type: ignore[arg-type]
+        seconds = time.perf_counter() - started
+    rate = len(tables["test"]["query"]) / seconds
+    return tables, {"trainable_parameters": 0, "queries_per_second": rate, "peak_memory_bytes": peak_memory()}
+
+
+def fit_module(config: Config, data: InterestDataModule, folder: Path) -> tuple[Tables, dict[str, float]]:
+    """Fit, take the best checkpoint by validation, rank both splits with it."""
+    data.prepare_data()
+    module = build_module(config, data)
+    best = ModelCheckpoint(
+        folder, filename="best", monitor=config["monitor"], mode="max", enable_version_counter=False, save_weights_only=True
+    )
+    cost = Cost()
+    trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)])
+    last = folder / "last.ckpt"
+    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
+    load_weights(module, folder / "best.ckpt")
+    tables = rank_splits(trainer, module, data)
+    summary = cost.summary(module, len(tables["test"]["query"]))
+    return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size, "epochs": trainer.current_epoch}
+
+
+def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:
+    """Per-query tables of validation (all its queries) and test."""
+    data.validation_sample = None
+    trainer.validate(module, dataloaders=data.val_dataloader(), verbose=False)
+    tables = {"valid": module.table("valid")}
+    trainer.test(module, dataloaders=data.test_dataloader(), verbose=False)
+    return tables | {"test": module.table("test")}
+
+
+def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """The trainer with the chosen callbacks, then those that every run has; the last one saves, after all others acted."""
+    chosen = [instantiate(node) for node in (config.get("callbacks") or {}).values() if node]
+    trainer: Any = instantiate(
+        config["trainer"],
+        callbacks=[*chosen, *callbacks],
+        logger=build_loggers(config, folder),
+        default_root_dir=str(folder),
+        plugins=[AtomicCheckpointIO()],
+    )
+    return trainer  # type: ignore[no-any-return]
+
+
+def build_loggers(config: Config, folder: Path) -> list[Logger]:
+    """The chosen loggers, writing into the run's folder; none is an empty list."""
+    facts = {"save_dir": str(folder), "version": "", "name": "csv"}
+    return [instantiate(node, **_wanted(node, facts)) for node in (config.get("logger") or {}).values() if node]  # type: ignore[misc]
+
+
+def load_weights(module: InterestModule, path: Path) -> None:
+    """The trainable tensors and buffers of a checkpoint into a module built from the same configuration."""
+    checkpoint = torch.load(path, map_location=module.device, weights_only=True)
+    module.on_load_checkpoint(checkpoint)
+    module.load_state_dict(checkpoint["state_dict"], strict=False)
+
+
+def _wanted(node: Config, facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name not in node}
+
+
+def _plain(outcome: Outcome, cost: dict[str, float]) -> dict[str, Any]:
+    return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}

@@ -1,0 +1,143 @@
+"""From a configuration to the objects it describes; the only place where all seams meet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from datamodules.array_store import stored_array
+from datamodules.candidates.full import FullCandidates
+from datamodules.interest_datamodule import InterestDataModule
+from datamodules.storage import digest
+from experiments.config.instantiate import instantiate
+from experiments.config.pretrained import model_folder
+from lightning_modules.checkpoint import frozen_digest
+from lightning_modules.interest_module import InterestModule
+from lightning_modules.parts.encoder import Encoder
+from lightning_modules.recommender import Recommender
+from lightning_modules.types import Scorer
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What code knows of the data and hands to every part whose signature asks for it."""
+
+    n_items: int
+    n_behaviours: int
+    history_length: int
+    item_counts: torch.Tensor
+
+    @classmethod
+    def of(cls, data: InterestDataModule) -> "Facts":
+        """The facts of a data module."""
+        return cls(data.log.n_items, len(data.log.behaviours), data.objective.history_length, data.item_counts)
+
+
+def trains(config: Config) -> bool:
+    """Whether the composition has a model to train; a closed-form scorer has no backbone."""
+    return config.get("backbone") is not None
+
+
+def build_data(config: Config) -> InterestDataModule:
+    """The data module. Where a language model reads, its tokenizer comes from the folder that the backbone names."""
+    folders = pretrained_folders(config.get("backbone"), Path(config["cache_dir"]))
+    node = config["datamodule"]
+    inner = {name: instantiate(node[name]) for name in ("source", "filters") if name in node}
+    data: Any = instantiate(
+        {name: value for name, value in node.items() if name not in inner},
+        **inner,
+        split=instantiate(config["split"]),
+        objective=instantiate(config["objective"]),
+        candidates=instantiate(config["candidates"]),
+        text=None if config.get("text") is None else instantiate(config["text"]),
+        tokenizer=next(iter(folders.values()), None),
+        root=Path(config["cache_dir"]),
+        seed=config["seed"],
+    )
+    data.validation_sample = config["metrics"].get("valid_queries")
+    return data
+
+
+def build_scorer(config: Config, data: InterestDataModule) -> Scorer:
+    """A scorer that is fitted in closed form."""
+    truth = data.prepared.truth
+    topics = None if truth is None else torch.from_numpy(truth.topics).float()
+    facts = vars(Facts.of(data)) | ({} if topics is None else {"topics": topics})
+    try:
+        return instantiate(config["scorer"], **facts)  # type: ignore[return-value]
+    except TypeError as error:
+        if "topics" in str(error):
+            raise ValueError(f"scorer=oracle needs known truth, and {data.prepared.name} has none; use datamodule=simulator") from error
+        raise
+
+
+def build_module(config: Config, data: InterestDataModule) -> InterestModule:
+    """The module to train, fitted on the catalogue's text where something has to be; data and model share what is cached."""
+    facts, cache = Facts.of(data), Path(config["cache_dir"])
+    backbone: Any = instantiate(with_folders(config["backbone"], cache), **vars(facts))
+    strategy: Any = instantiate(config["strategy"])
+    encoder = Encoder(backbone, strategy, tokens_per_chunk=config["tokens_per_chunk"])
+    read_once(encoder, data, config)
+    seams = vars(facts) | {"dim": encoder.dim}
+    interest: Any = instantiate(config["interest"], **seams)
+    if data.objective.every_position and not interest.causal:
+        raise ValueError(
+            f"objective=next asks at every position, but {type(interest).__name__} looks at the whole history and would see the "
+            "answers; use objective=last"
+        )
+    return InterestModule(
+        model=Recommender(encoder, interest, instantiate(config["head"], **seams)),  # type: ignore[arg-type]
+        loss=instantiate(config["loss"], **seams),  # type: ignore[arg-type]
+        optimizer=instantiate(config["optimizer"]),  # type: ignore[arg-type]
+        scheduler=instantiate(config["scheduler"]),  # type: ignore[arg-type]
+        protocol=instantiate(config["metrics"]),  # type: ignore[arg-type]
+        items=data.items,
+        n_items=facts.n_items,
+    )
+
+
+def read_once(encoder: Encoder, data: InterestDataModule, config: Config) -> None:
+    """Where nothing of the language model trains, its final vectors are computed once, kept on disk and stand for the texts."""
+    if data.tokenizer is None:
+        return
+    if encoder.features_reusable:
+        key = digest({"weights": weights_digest(encoder), "texts": digest(list(data.texts.texts)), "max": data.text.max_tokens})
+        stored = stored_array(
+            Path(config["cache_dir"]) / "features" / f"{key}.npy",
+            rows=len(data.item_of_row),
+            make=lambda: encoder.pooled_features(data.items()).cpu().numpy(),
+        )
+        data.features = torch.from_numpy(stored)
+    elif isinstance(data.candidates, FullCandidates):
+        data.candidates.check(int(data.tokens.offsets[data.log.n_items]))
+    encoder.fit(data.items())
+
+
+def weights_digest(encoder: Encoder) -> str:
+    """Digest of the pretrained weights in use, and of how they are pooled."""
+    return digest([frozen_digest(encoder), *(type(part).__name__ for part in encoder.backbone.modules())])
+
+
+def pretrained_folders(node: object, cache: Path) -> dict[str, Path]:
+    """The local folder of every `path` within a backbone's configuration."""
+    found: dict[str, Path] = {}
+    visit_paths(node, lambda name: found.setdefault(name, model_folder(name, cache)))
+    return found
+
+
+def with_folders(node: Any, cache: Path) -> Any:
+    """The configuration with every pretrained name replaced by its folder."""
+    return visit_paths(node, lambda name: str(model_folder(name, cache)))
+
+
+def visit_paths(node: Any, change: Callable[[str], Any]) -> Any:
+    """The node with `change` applied to each value under the key `path`."""
+    if isinstance(node, list):
+        return [visit_paths(value, change) for value in node]
+    if isinstance(node, dict):
+        return {key: change(value) if key == "path" else visit_paths(value, change) for key, value in node.items()}
+    return node
