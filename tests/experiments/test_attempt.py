@@ -1,0 +1,94 @@
+"""What is done about a run follows from what its folder says."""
+
+import json
+
+import pytest
+
+from experiments.runs.attempt import State, decide
+from experiments.runs.folder import RunFolder
+from experiments.runs.launch import Lines
+from experiments.runs.result import done, failed
+
+NOW, OLD = "now", "old"
+
+
+@pytest.mark.parametrize(
+    ("state", "rerun", "action"),
+    [
+        (State(None, 0, None), None, "resume"),
+        (State(None, 0, NOW), None, "resume"),
+        (State(None, 0, OLD), None, "resume"),
+        (State(None, 0, OLD), "stale", "anew"),
+        (State("done", 0, NOW), None, "reuse"),
+        (State("done", 0, OLD), None, "reuse"),
+        (State("done", 0, OLD), "stale", "anew"),
+        (State("done", 0, NOW), "stale", "reuse"),
+        (State("done", 0, NOW), "all", "anew"),
+        (State("failed", 1, NOW), None, "resume"),
+        (State("failed", 1, OLD), None, "restart"),
+        (State("failed", 2, NOW), None, "refuse"),
+        (State("failed", 2, OLD), None, "refuse"),
+        (State("failed", 2, NOW), "all", "anew"),
+    ],
+)
+def test_what_is_done_about_a_run(state, rerun, action):
+    assert decide(state, NOW, rerun) == action
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "runs" / "some-run-s0-123456789abc")
+    made.path.mkdir(parents=True)
+    made.write("config.json", {"seed": 0})
+    made.write("overrides.json", ["seed=0"])
+    made.write("provenance.json", {"source_digest": NOW})
+    return made
+
+
+def test_failures_are_counted_on_disk_and_a_success_after_one_is_the_second_attempt(folder):
+    (folder.path / "log.txt").write_text("\n".join(f"line {number}" for number in range(9)))
+    first = failed(folder, -9)
+    assert State.of(folder) == State("failed", 1, NOW)
+    assert first["error"]["type"] == "SIGKILL"
+    assert first["error"]["message"].endswith("line 4\nline 5\nline 6\nline 7\nline 8")
+    done(folder, {"metrics": {"test/hr@10": 0.5}, "intervals": {}, "cost": {}})
+    record = json.loads((folder.path / "result.json").read_text())
+    assert (record["status"], record["attempts"], record["overrides"]) == ("done", 2, ["seed=0"])
+
+
+def test_an_exit_status_without_result_is_a_failure_and_an_exception_is_its_reason(folder):
+    assert "exit status 3 without a result" in failed(folder, 3)["error"]["message"]
+    folder.write("error.json", {"type": "ValueError", "message": "bad", "traceback": "..."})
+    assert failed(folder, 1)["error"]["type"] == "ValueError"
+    assert State.of(folder).failures == 2
+
+
+def test_clearing_leaves_nothing_and_forgetting_checkpoints_keeps_the_count(folder):
+    failed(folder, 1)
+    (folder.path / "last.ckpt").touch()
+    folder.forget_checkpoints()
+    assert not (folder.path / "last.ckpt").exists()
+    assert State.of(folder).failures == 1
+    folder.clear()
+    assert list(folder.path.parent.iterdir()) == []
+
+
+def test_a_file_cut_short_reads_as_absent(folder):
+    (folder.path / "result.json").write_text('{"status": "do')
+    assert State.of(folder) == State(None, 0, NOW)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_a_log_keeps_lines_and_not_their_drawing(size):
+    shown = (
+        "\x1b[1mbold\x1b[0m\r\n"
+        "\r\x1b[2K 10%\r\x1b[2K 50%\r\x1b[2K100% done\n"  # one line, drawn over
+        "epoch 0\nepoch 1\x1b[1A\r\x1b[2Kepoch 2\n"  # two lines, drawn over by going up
+        "end"
+    )
+    written: list[str] = []
+    lines = Lines(written.append)
+    for start in range(0, len(shown), size):
+        lines.add(shown[start : start + size])
+    lines.add("\n")
+    assert "".join(written) == "bold\n100% done\nepoch 0\nend\n"

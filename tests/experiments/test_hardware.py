@@ -1,0 +1,83 @@
+"""Precision, devices and threads follow from the machine; parallel jobs do not share a GPU."""
+
+import tempfile
+import threading
+
+import pytest
+
+from experiments.config import hardware
+from experiments.config.hardware import Gpu
+from experiments.runs import gpus
+from experiments.runs.gpus import leased
+from experiments.runs.launch import environment, threads_of
+
+AMPERE, TURING = Gpu("0", "a", (8, 0)), Gpu("GPU-1/2", "b", (7, 5))
+
+
+@pytest.mark.parametrize(
+    ("found", "accelerator", "expected"),
+    [
+        ((AMPERE,), "auto", "bf16-mixed"),
+        ((AMPERE,), "cpu", "32-true"),
+        ((AMPERE, TURING), "gpu", "32-true"),
+        ((), "auto", "32-true"),
+    ],
+)
+def test_bf16_only_where_the_hardware_computes_it(found, accelerator, expected, monkeypatch):
+    monkeypatch.setattr(hardware, "gpus", lambda: found)
+    assert hardware.precision("auto", accelerator) == expected
+    assert hardware.precision("16-mixed", accelerator) == "16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("asked", "accelerator", "expected"),
+    [(1, "auto", 1), ("auto", "gpu", 2), ("auto", "cpu", 1), (-1, "auto", 2), ([0, 3], "gpu", 2), ("2", "cpu", 2)],
+)
+def test_devices_are_counted(asked, accelerator, expected, monkeypatch):
+    monkeypatch.setattr(hardware, "gpus", lambda: (AMPERE, TURING))
+    assert hardware.device_count(asked, accelerator) == expected
+
+
+def test_jobs_side_by_side_hold_different_gpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with leased((AMPERE, TURING), 1) as first, leased((AMPERE, TURING), 1) as second:
+        assert {*first, *second} == {"0", "GPU-1/2"}
+
+
+def test_a_job_waits_until_enough_gpus_are_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(gpus, "POLL_SECONDS", 0.01)
+    held: list[tuple[str, ...]] = []
+
+    def want_both():
+        with leased((AMPERE, TURING), 2) as both:
+            held.append(both)
+
+    with leased((AMPERE, TURING), 1):
+        waiting = threading.Thread(target=want_both)
+        waiting.start()
+        waiting.join(0.1)
+        assert held == []
+    waiting.join(30)
+    assert held == [("0", "GPU-1/2")]
+
+
+def test_without_gpus_nothing_is_leased():
+    with leased((), 2) as held:
+        assert held == ()
+
+
+def test_parallel_jobs_divide_the_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("experiments.runs.launch.cores", lambda: 8)
+    assert [threads_of(processes) for processes in (1, 2, 3, 16)] == [8, 4, 2, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert threads_of(1) == 5
+
+
+def test_a_child_sees_its_threads_and_its_gpus_alone(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    made = environment(3, ("GPU-1/2",))
+    assert (made["OMP_NUM_THREADS"], made["CUDA_VISIBLE_DEVICES"]) == ("3", "GPU-1/2")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert environment(3, ())["OMP_NUM_THREADS"] == "2"

@@ -1,0 +1,278 @@
+"""Runs as processes, for real: finished, raised, killed, resumed, side by side, on a terminal. Training is faked."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Python reads a module of this name at start-up: it puts the stand-in in the place of the real training.
+START = """
+import atexit, sys
+from importlib.util import spec_from_file_location
+from pathlib import Path
+
+here = Path(__file__).parent
+
+class StandIn:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return spec_from_file_location(name, here / "stand_in.py") if name == "experiments.training" else None
+
+sys.meta_path.insert(0, StandIn)
+
+@atexit.register
+def leave():
+    if sys.argv[0].endswith("train.py"):
+        (here / "imported.txt").write_text("\\n".join(sys.modules))
+"""
+TRAIN = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+
+here = Path(__file__).parent
+
+def train(config, folder):
+    seed, rank = config["seed"], os.environ.get("LOCAL_RANK", "0")
+    with (here / "trained.txt").open("a") as file:
+        file.write(f"{seed} {(folder / 'last.ckpt').exists()}\\n")
+    print(f"seed {seed} in a terminal: {sys.stdout.isatty()}", flush=True)
+    (folder / "last.ckpt").touch()
+    if seed == 1:
+        raise RuntimeError("seed 1 never works")
+    if seed == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    (here / f"pid-{rank}").write_text(str(os.getpid()))
+    if (here / "ranks").exists() and rank == "0":
+        subprocess.Popen([sys.executable, "-m", "experiments.job", str(folder)], env=os.environ | {"LOCAL_RANK": "1"})
+    while (here / "hold").exists():
+        time.sleep(0.05)
+    return {"metrics": {"test/hr@10": 0.25}, "intervals": {}, "cost": {"seconds": 1.0}}
+"""
+PATIENCE = 60.0
+"""Seconds until a test that waits for another process gives up."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A folder with the stand-in, and the command."""
+
+    here: Path
+    environment: dict[str, str]
+
+    def start(self, *words: str, module: str = "train", **more) -> subprocess.Popen:
+        command = [sys.executable, "-m", f"experiments.{module}", *words]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=self.environment, cwd=self.here, **(pipes | more))
+
+    def train(self, *words: str) -> tuple[int, list[str], str]:
+        """Exit status, lines of standard output, standard error."""
+        process = self.start(*self.words(*words))
+        out, error = process.communicate(timeout=PATIENCE)
+        return process.returncode, out.splitlines(), error
+
+    def words(self, *words: str) -> list[str]:
+        return [*words, "experiment=sasrec", "datamodule.source.users=40", f"cache_dir={self.here.parent / 'cache'}"]
+
+    def trained(self) -> list[str]:
+        """One line for every training that began: its seed, and whether it found a checkpoint."""
+        path = self.here / "trained.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for(self, name: str) -> str:
+        end = time.monotonic() + PATIENCE
+        while not (self.here / name).exists() or not (self.here / name).read_text():
+            assert time.monotonic() < end, f"{name} never came"
+            time.sleep(0.02)
+        return (self.here / name).read_text()
+
+    def results(self) -> dict[int, dict]:
+        found = [json.loads(path.read_text()) for path in (self.here / "runs").glob("*/result.json")]
+        return {record["config"]["seed"]: record for record in found}
+
+
+@pytest.fixture
+def bench(tmp_path_factory, repository):
+    here = tmp_path_factory.mktemp("bench")
+    (here / "sitecustomize.py").write_text(START)
+    (here / "stand_in.py").write_text(TRAIN)
+    path = os.pathsep.join([str(here), str(repository)])
+    return Bench(here, os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
+
+
+def _gone(pid: int) -> bool:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        status = Path(f"/proc/{pid}/stat")
+        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_run_is_made_once_and_the_last_line_is_its_folder(bench):
+    status, lines, _ = bench.train()
+    folder = Path(lines[-1])
+    assert status == 0
+    assert folder.parent == bench.here / "runs"
+    record = json.loads((folder / "result.json").read_text())
+    assert (record["id"], record["status"], record["attempts"]) == (folder.name, "done", 1)
+    assert record["metrics"] == {"test/hr@10": 0.25}
+    assert record["provenance"]["precision"] in ("32-true", "bf16-mixed")
+    assert record["provenance"]["world_size"] == 1
+    assert "experiment=sasrec" in record["overrides"]
+    assert "seed 0 in a terminal: False" in (folder / "log.txt").read_text()
+    status, lines, _ = bench.train()
+    assert (status, lines) == (0, [f"{folder.name}: finished before", str(folder)])
+    assert bench.trained() == ["0 False"]
+
+
+def test_the_parent_never_imports_torch(bench):
+    bench.train()
+    imported = (bench.here / "imported.txt").read_text().splitlines()
+    assert len(imported) > 100
+    assert {
+        name for name in imported if name.partition(".")[0] in ("torch", "transformers", "pytorch_lightning")
+    } == set()
+
+
+def test_a_job_that_raises_is_a_row_the_others_are_whole_and_it_gets_a_second_attempt_but_no_third(bench):
+    sweep = ("-m", "seed=0,1,2,3")
+    status, lines, _ = bench.train(*sweep)
+    results = bench.results()
+    assert status == 1
+    assert {seed: record["status"] for seed, record in results.items()} == {
+        0: "done",
+        1: "failed",
+        2: "failed",
+        3: "done",
+    }
+    assert results[1]["error"]["message"] == "seed 1 never works"
+    assert "raise RuntimeError" in results[1]["error"]["traceback"]
+    assert results[2]["error"]["type"] == "SIGKILL"
+    assert "seed 2 in a terminal" in results[2]["error"]["message"]
+    manifest = json.loads(Path(lines[-1]).read_text())
+    assert [run["id"] for run in manifest["runs"]] == [results[seed]["id"] for seed in range(4)]
+    assert manifest["runs"][3]["overrides"][0] == "seed=3"
+    bench.train(*sweep)
+    _, lines, _ = bench.train(*sweep)
+    assert [record["attempts"] for record in bench.results().values() if record["status"] == "failed"] == [2, 2]
+    assert sum("failed 2 times" in line for line in lines) == 2
+    assert sorted(bench.trained()) == ["0 False", "1 False", "1 True", "2 False", "2 True", "3 False"]
+
+
+def test_rerun_all_forgets_everything(bench):
+    bench.train("seed=1")
+    status, _, _ = bench.train("seed=1", "rerun=all")
+    assert status == 1
+    assert bench.results()[1]["attempts"] == 1
+    assert bench.trained() == ["1 False", "1 False"]
+
+
+def test_a_killed_parent_takes_its_child_and_its_ranks_along_and_the_run_resumes(bench):
+    (bench.here / "hold").touch()
+    (bench.here / "ranks").touch()
+    parent = bench.start(*bench.words())
+    pids = [int(bench.wait_for("pid-0")), int(bench.wait_for("pid-1"))]
+    parent.kill()
+    parent.communicate(timeout=PATIENCE)
+    assert [_gone(pid) for pid in pids] == [True, True]
+    assert bench.results() == {}
+    for name in ("hold", "ranks"):
+        (bench.here / name).unlink()
+    status, _, _ = bench.train()
+    assert status == 0
+    assert bench.results()[0]["attempts"] == 1
+    assert bench.trained() == ["0 False", "0 True", "0 True"]
+
+
+def test_an_interrupted_parent_ends_its_child_first_and_counts_no_failure(bench):
+    (bench.here / "hold").touch()
+    parent = bench.start(*bench.words())
+    pid = int(bench.wait_for("pid-0"))
+    parent.send_signal(signal.SIGINT)
+    parent.communicate(timeout=PATIENCE)
+    assert parent.returncode != 0
+    assert _gone(pid)
+    assert bench.results() == {}
+
+
+def test_two_that_want_the_same_run_make_it_once(bench):
+    (bench.here / "hold").touch()
+    first = bench.start(*bench.words())
+    bench.wait_for("pid-0")
+    second = bench.start(*bench.words())
+    (bench.here / "hold").unlink()
+    outputs = [process.communicate(timeout=PATIENCE)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "finished before" in outputs[1]
+    assert bench.trained() == ["0 False"]
+
+
+def test_a_rank_leaves_the_result_to_the_first(bench):
+    _, lines, _ = bench.train()
+    folder = Path(lines[-1])
+    (folder / "result.json").unlink()
+    bench.environment["LOCAL_RANK"] = "1"
+    job = bench.start(str(folder), module="job")
+    job.communicate(timeout=PATIENCE)
+    assert job.returncode == 0
+    assert not (folder / "result.json").exists()
+
+
+def test_words_that_do_not_compose_end_a_sweep_before_it_starts_and_all_are_named(bench):
+    status, _, error = bench.train("-m", "head=dot,grahp,dto", "seed=0")
+    assert status == 1
+    assert "did you mean 'graph'?" in error
+    assert "did you mean 'dot'?" in error
+    assert bench.trained() == []
+
+
+def test_faults_of_a_configuration_are_one_message_without_a_traceback(bench):
+    status, _, error = bench.train("optimizer.lr=fast", "+head.tua=1")
+    assert status == 1
+    assert error.startswith("error: 2 faults in the configuration:\n")
+    assert "Traceback" not in error
+
+
+def test_a_choice_and_a_sweep_from_outside_the_repository(bench):
+    """A part of one's own needs a Python file, a YAML, and no line changed here."""
+    (bench.here / "own_parts.py").write_text(
+        "class OwnHead:\n    def __init__(self, dim: int, sharp: float = 2.0): ...\n"
+    )
+    for group in ("head", "sweep"):
+        (bench.here / "conf" / group).mkdir(parents=True)
+    (bench.here / "conf/head/own.yaml").write_text("_target_: own_parts.OwnHead\n")
+    sweep = "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      +head.sharp: 3.0,4.0\n"
+    (bench.here / "conf/sweep/own.yaml").write_text(sweep)
+    status, lines, error = bench.train(f"hydra.searchpath=[file://{bench.here}/conf]", "sweep=own", "head=own")
+    assert (status, error) == (0, "")
+    assert lines[-2] == "2 of 2 runs are done"
+    runs = json.loads(Path(lines[-1]).read_text())["runs"]
+    assert all(run["id"].startswith("simulator-item_id-full-own-s0-") for run in runs)
+
+
+def test_under_a_terminal_the_child_has_one_too(bench):
+    screen, end = pty.openpty()
+    process = bench.start(*bench.words(), stdout=end, stderr=end, text=False)
+    os.close(end)
+    shown = b""
+    while block := _read(screen):
+        shown += block
+    os.close(screen)
+    assert process.wait(PATIENCE) == 0
+    assert b"seed 0 in a terminal: True" in shown
+    assert "seed 0 in a terminal: True\n" in next((bench.here / "runs").glob("*/log.txt")).read_text()
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 4096)
+    except OSError:  # the other end was closed
+        return b""

@@ -1,0 +1,94 @@
+"""Paired comparisons: laws, then values by hand."""
+
+import numpy as np
+import pytest
+
+from experiments.tables.statistics import compare, holm, signed_rank
+
+RANDOM = np.random.default_rng(5)
+
+
+def step_down(p, level):
+    """Holm's procedure as the paper has it: reject the smallest while it is at most level / (number not rejected)."""
+    rejected = [False] * len(p)
+    for step, place in enumerate(np.argsort(p, kind="stable")):
+        if p[place] > level / (len(p) - step):
+            break
+        rejected[place] = True
+    return rejected
+
+
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.3])
+def test_adjusted_p_rejects_what_the_step_down_procedure_rejects(level):
+    for size in range(1, 9):
+        for _ in range(50):
+            p = RANDOM.uniform(0, 0.3, size)
+            assert list(holm(p) <= level) == step_down(p, level)
+
+
+def test_adjusted_p_keeps_the_order_and_is_never_smaller():
+    p = RANDOM.uniform(0, 1, 40)
+    adjusted = holm(p)
+    assert (adjusted >= p).all()
+    assert adjusted.max() <= 1
+    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+
+
+def test_holm_by_hand():
+    # Sorted: .005 * 4 = .02; .01 * 3 = .03; .03 * 2 = .06; .04 * 1 = .04, raised to its predecessor's .06.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_of_one_and_of_none():
+    assert holm([0.2]) == pytest.approx([0.2])
+    assert len(holm([])) == 0
+
+
+def test_signed_rank_by_hand():
+    # All 5 of one sign: 2 of the 32 patterns of signs are as extreme.
+    assert signed_rank(np.array([1.0, 2, 3, 4, 5])) == pytest.approx(2 / 32)
+    # Negative ranks sum to 4. Of the 16 subsets of {1, 2, 3, 4} 7 sum to at most 4: {}, 1, 2, 3, 4, 12, 13; two sides.
+    assert signed_rank(np.array([1.0, 2, 3, -4])) == pytest.approx(2 * 7 / 16)
+
+
+def test_queries_on_which_both_do_equally_count_for_nothing():
+    assert signed_rank(np.array([0.0, 0, 1, 2, 3, 4, 5, 0])) == pytest.approx(2 / 32)
+    assert signed_rank(np.zeros(100)) == 1.0
+
+
+def test_rows_that_are_equal_are_not_different():
+    values = RANDOM.uniform(size=50)
+    found = compare({"a": values, "b": values.copy()}, "a")["b"]
+    assert (found.difference, found.interval, found.p, found.significant) == (0.0, (0.0, 0.0), 1.0, False)
+
+
+def test_turning_a_comparison_round_turns_its_sign_alone():
+    values = {"a": RANDOM.uniform(size=80), "b": RANDOM.uniform(size=80) ** 2}
+    forth, back = compare(values, "a")["b"], compare(values, "b")["a"]
+    assert forth.difference == pytest.approx(-back.difference)
+    assert forth.p == pytest.approx(back.p)
+    assert forth.interval == pytest.approx((-back.interval[1], -back.interval[0]))
+
+
+def test_what_makes_a_query_hard_for_all_cancels():
+    gain, hardness = RANDOM.normal(0.1, 0.2, 60), RANDOM.normal(0, 5, 60)
+    found = compare({"a": hardness, "b": hardness + gain}, "a")["b"]
+    alone = compare({"a": np.zeros(60), "b": gain}, "a")["b"]
+    assert found.difference == pytest.approx(alone.difference)
+    assert found.interval == pytest.approx(alone.interval)
+    assert found.p == pytest.approx(alone.p)
+
+
+def test_the_interval_covers_the_difference_and_a_constant_one_has_no_width():
+    base = RANDOM.uniform(size=40)
+    found = compare({"a": base, "b": base + RANDOM.normal(0.2, 0.1, 40), "c": base + 0.25}, "a")
+    assert found["b"].interval[0] < found["b"].difference < found["b"].interval[1]
+    assert found["c"].interval == pytest.approx((0.25, 0.25))
+
+
+def test_more_comparisons_ask_for_more():
+    # Alone p = 2 / 64 is below .05; as the smallest of three comparisons it counts threefold.
+    zero, up = np.zeros(6), np.arange(1.0, 7)
+    noise = np.array([1.0, -1, 2, -2, 3, -3])
+    assert compare({"a": zero, "b": up}, "a")["b"].significant
+    assert compare({"a": zero, "b": up, "c": noise, "d": -noise}, "a")["b"].adjusted == pytest.approx(3 * 2 / 64)

@@ -1,0 +1,230 @@
+"""The program: what it prints, writes and refuses."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from experiments.tabulate import main
+from tests.experiments.fabricated import NDCG, three_seeds, write_failed, write_json, write_run, write_sweep
+
+
+def table(capsys, *arguments):
+    """Lines of the file that the program made, after checking that it says where."""
+    assert main([str(argument) for argument in arguments]) == 0
+    path = capsys.readouterr().out.splitlines()[-1]
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        return file.read().splitlines()
+
+
+def row(lines, name):
+    return next(line for line in lines if line.startswith(f"| {name} "))
+
+
+def refusal(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_three_seeds_give_mean_and_deviation(tmp_path, capsys):
+    # lora's seeds average .5, .4, .6: mean .5, deviation sqrt((0 + .01 + .01) / 2) = .1; full's .25, .15, .35.
+    lines = table(capsys, three_seeds(tmp_path))
+    assert "**0.5000 ± 0.1000**" in row(lines, "lora")
+    assert "<u>0.2500 ± 0.1000</u>" in row(lines, "full")
+
+
+def test_one_seed_gives_the_interval_of_its_result(tmp_path, capsys):
+    write_run(tmp_path, "one")
+    assert "0.5000 [0.2500, 0.7500]" in row(table(capsys, tmp_path / "one"), "one")
+
+
+def test_two_seeds_give_an_interval_over_queries_of_their_mean(tmp_path, capsys):
+    # Per query the two seeds average to .5 everywhere, so the interval has no width; each seed alone has one.
+    write_run(tmp_path, "one", (0.9, 0.1, 0.5, 0.5), seed=0)
+    write_run(tmp_path, "two", (0.1, 0.9, 0.5, 0.5), seed=1)
+    assert "0.5000 [0.5000, 0.5000]" in row(table(capsys, tmp_path), "one")
+
+
+def test_the_best_is_equal_to_what_is_within_noise_and_to_nothing_else(tmp_path, capsys):
+    base = [0.02 * place for place in range(30)]
+    # near loses 0.001 on average, in gains and losses of up to 0.15 that come in pairs; far loses 0.2 everywhere.
+    for strategy, gain, noise in (("best", 0.2, 0.0), ("near", 0.199, 0.01), ("far", 0.0, 0.0)):
+        values = [value + gain + noise * (place // 2 + 1) * (-1) ** place for place, value in enumerate(base)]
+        write_run(tmp_path, strategy, values, strategy)
+    lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10")
+    assert "**" in row(lines, "best")
+    assert "</u> ≈" in row(lines, "near")
+    assert "≈" not in row(lines, "far") + row(lines, "best")
+
+
+def test_the_reference_is_compared_with_all(tmp_path, capsys):
+    base = [0.02 * place for place in range(30)]
+    for strategy, gain in (("full", 0.0), ("lora", 0.1), ("ia3", 0.2)):
+        write_run(tmp_path, strategy, [value + gain for value in base], strategy)
+    lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10", "--reference", "full")
+    # Two comparisons; each has 30 differences of one sign, so p is far below .001 also when doubled.
+    assert "| ia3 | full | test/ndcg@10 | +0.2000 | [+0.2000, +0.2000] | \\< 0.001 | \\< 0.001 |" in lines
+    assert [name for name in ("full", "lora", "ia3") if "\\*" in row(lines, name)] == ["lora", "ia3"]
+    assert any("different from full" in line for line in lines)
+
+
+def test_cold_items_have_a_column_of_their_own(tmp_path, capsys):
+    # Odd places are cold: (.1, .5, .2) of a and (.1, .2, .1) of b.
+    for strategy, values in (("lora", NDCG["a"]), ("full", NDCG["b"])):
+        write_run(tmp_path, strategy, values, strategy)
+    lines = table(capsys, tmp_path, "--metrics", "test/cold/ndcg@10")
+    assert "0.2667" in row(lines, "lora")
+    assert "0.1333" in row(lines, "full")
+    assert any("over 3 queries" in line for line in lines)
+
+
+def test_cost_stands_beside_accuracy(tmp_path, capsys):
+    write_run(tmp_path, "one")
+    assert row(table(capsys, tmp_path), "one").endswith("| 73.7k | 0.33% | 1.50 GiB | 2 min 05 s | 2.31k | 293 KiB |")
+
+
+def test_jobs_that_are_missing_are_rows_with_their_reason(tmp_path, capsys):
+    write_run(tmp_path, "a")
+    write_failed(tmp_path, "b", "ia3")
+    (tmp_path / "c").mkdir()
+    write_json(tmp_path / "c" / "config.json", {"seed": 0})
+    jobs = [("a", ["strategy=lora"]), ("b", ["strategy=ia3"]), ("c", ["strategy=bitfit"]), ("d", ["strategy=prefix"])]
+    lines = table(capsys, write_sweep(tmp_path, "four", [*jobs, (None, ["strategy=x"], "no such strategy\nTraceback")]))
+    assert "| ia3 (a) | failed | failed | - |" in row(lines, "ia3")
+    assert "- (a) seed 0 failed: OutOfMemoryError: CUDA out of memory." in lines
+    assert "| bitfit (b) | unfinished |" in row(lines, "bitfit")
+    assert "| prefix | not run | not run |" in row(lines, "prefix")
+    assert "- (c) not run: no such strategy." in lines
+
+
+def test_a_lost_seed_is_told(tmp_path, capsys):
+    write_run(tmp_path, "a", seed=0)
+    write_failed(tmp_path, "b", seed=1)
+    lines = table(capsys, tmp_path)
+    assert row(lines, "a (a)")
+    assert "- (a) seed 1 failed: OutOfMemoryError: CUDA out of memory." in lines
+
+
+def test_dirty_and_stale_rows_are_marked(tmp_path, capsys):
+    write_run(tmp_path, "a", strategy="lora", provenance={"dirty": True, "source_digest": "other"})
+    lines = table(capsys, tmp_path)
+    assert "| a † ‡ |" in row(lines, "a †")
+    assert any(line.startswith("- † made from a tree") for line in lines)
+    assert any(line.startswith("- ‡ stale") for line in lines)
+
+
+def test_what_is_equal_goes_to_the_caption_and_folders_do_not(tmp_path, capsys):
+    lines = table(capsys, three_seeds(tmp_path))
+    caption = next(line for line in lines if line.startswith("Equal in all rows"))
+    expected = ("data movielens(variant=100k)", "loss softmax", "candidates sampled(n_sampled=256)", "item prior none")
+    for part in (*expected, "dropout head.dropout=0.3", "precision 32-true", "epochs at most 5", "Seeds: 0, 1, 2."):
+        assert part in caption
+    assert "/somewhere" not in "".join(lines)
+
+
+def test_different_data_are_refused_unless_mixed(tmp_path, capsys):
+    write_run(tmp_path, "a", strategy="lora")
+    write_run(tmp_path, "b", strategy="full", provenance={"data_digest": "e" * 16})
+    said = refusal(capsys, tmp_path)
+    assert "different prepared data: dddddddddddddddd (a); eeeeeeeeeeeeeeee (b)" in said
+    assert "--mixed" in said
+    lines = table(capsys, tmp_path, "--mixed")
+    assert "**" not in row(lines, "lora")
+    assert any("nothing was tested" in line for line in lines)
+
+
+def test_different_protocols_are_refused(tmp_path, capsys):
+    protocol = {"_target_": "lightning_modules.metrics.protocol.EvaluationProtocol", "mask_history": False}
+    write_run(tmp_path, "a", strategy="lora")
+    write_run(tmp_path, "b", strategy="full", changes={"metrics": protocol})
+    assert "different evaluation protocol" in refusal(capsys, tmp_path)
+
+
+def test_rows_of_different_queries_are_not_paired(tmp_path, capsys):
+    write_run(tmp_path, "a", NDCG["a"], "lora")
+    write_run(tmp_path, "b", NDCG["b"][:5], "full")
+    assert "runs a and b were not asked the same queries (6 and 5)" in refusal(capsys, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda run: (run / "result.json").write_text('{"status": "done",\n "met'),
+            "result.json, line 2: damaged JSON",
+        ),
+        (lambda run: (run / "result.json").write_text("[]"), "result.json: holds a list where an object was expected"),
+        (
+            lambda run: (run / "result.json").write_text("{}"),
+            "result.json: status is None; expected 'done' or 'failed'",
+        ),
+        (lambda run: (run / "queries-test.parquet").unlink(), "queries-test.parquet: absent, though the run is done"),
+        (
+            lambda run: (run / "queries-test.parquet").write_bytes(b"PAR1"),
+            "queries-test.parquet: not a readable Parquet file",
+        ),
+    ],
+)
+def test_a_damaged_run_is_named_and_nothing_is_written(tmp_path, capsys, spoil, message):
+    manifest = three_seeds(tmp_path)
+    spoil(tmp_path / "lora-1")
+    said = refusal(capsys, manifest)
+    assert f"{tmp_path / 'lora-1'}/{message}" in said
+    assert len(said.splitlines()) == 1
+    assert list(manifest.parent.iterdir()) == [manifest]
+
+
+def test_per_query_values_of_another_attempt_are_noticed(tmp_path, capsys):
+    folder = write_run(tmp_path, "a", seed=0)
+    other = write_run(tmp_path, "b", NDCG["b"], strategy="full")
+    (other / "queries-test.parquet").replace(folder / "queries-test.parquet")
+    assert "the files are of different attempts" in refusal(capsys, tmp_path, "--metrics", "test/ndcg@10")
+
+
+def test_paths_without_runs_are_named(tmp_path, capsys):
+    assert "holds no runs" in refusal(capsys, tmp_path)
+    assert "no such file or folder" in refusal(capsys, tmp_path / "absent")
+    write_json(tmp_path / "x.json", {"name": "x"})
+    assert "x.json: no sweep manifest" in refusal(capsys, tmp_path / "x.json")
+
+
+def test_a_misspelt_metric_gets_the_nearest(tmp_path, capsys):
+    write_run(tmp_path, "a")
+    assert "no run has the metric 'test/ndgc@10'; nearest: test/ndcg@10" in refusal(
+        capsys, tmp_path, "--metrics", "test/ndgc@10"
+    )
+
+
+def test_the_file_goes_where_it_is_asked_and_is_named_last(tmp_path, capsys):
+    manifest, out = three_seeds(tmp_path), tmp_path / "paper" / "table.tex"
+    table(capsys, manifest, "--format", "latex", "--out", out)
+    assert out.read_text(encoding="utf-8").count(r"\begin{tabular}") == 2
+    main([str(manifest)])
+    assert capsys.readouterr().out.splitlines()[-1] == str(manifest.with_suffix(".md"))
+
+
+def test_nothing_heavy_is_imported():
+    code = "import sys, json, experiments.tabulate; print(json.dumps(sorted(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "hydra", "pytorch_lightning", "ibis"} & set(json.loads(found.stdout))
+
+
+def test_the_caption_asks_of_rows_that_train_what_only_they_have(tmp_path, capsys):
+    trained = {"backbone": {"_target_": "lightning_modules.backbones.item_id.ItemIdBackbone"}}
+    overrides = ("experiment=sasrec", "experiment=gru", "experiment=popularity")
+    write_run(tmp_path, "a", changes=trained, overrides=overrides[:1])
+    write_run(tmp_path, "b", changes=trained | {"trainer": {"max_epochs": 9}}, overrides=overrides[1:2])
+    write_run(tmp_path, "c", changes={"loss": None, "head": None, "strategy": None}, overrides=overrides[2:])
+    lines = table(capsys, tmp_path)
+    assert any("Equal in all rows that train: data" in line and "loss softmax" in line for line in lines)
+    assert any("Not equal in all rows that train: epochs at most." in line for line in lines)
+
+
+def test_what_a_kill_left_of_a_discarded_run_is_no_row(tmp_path, capsys):
+    write_run(tmp_path, "a")
+    write_run(tmp_path, ".a-discarded", seed=1)
+    lines = table(capsys, tmp_path)
+    assert any("Seeds: 0." in line for line in lines)

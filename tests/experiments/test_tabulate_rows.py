@@ -1,0 +1,136 @@
+"""Which runs make a row, and what it is called."""
+
+import pytest
+
+from experiments.runs.read import read_run
+from experiments.tables.comparable import find_row
+from experiments.tables.rows import TableError, make_rows, naming_keys, require_known, value_of
+from tests.experiments.fabricated import config, write_run
+
+
+def read(root, *runs):
+    return [read_run(write_run(root, f"run-{place}", **run)) for place, run in enumerate(runs)]
+
+
+def labels(runs):
+    return [row.label for row in make_rows(runs, naming_keys(runs))]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_row(tmp_path):
+    runs = read(tmp_path, {"seed": 2}, {"seed": 0}, {"seed": 1})
+    (row,) = make_rows(runs, naming_keys(runs))
+    assert [run.seed for run in row.done] == [0, 1, 2]
+
+
+def test_rows_are_named_by_the_words_of_the_command_line(tmp_path):
+    runs = read(
+        tmp_path,
+        {"overrides": ["experiment=sasrec", "seed=0"], "strategy": "full"},
+        {"overrides": ["experiment=interest_graph", "seed=0"], "strategy": "lora"},
+    )
+    assert naming_keys(runs) == ("experiment",)
+    assert labels(runs) == [("sasrec",), ("interest_graph",)]
+
+
+def test_a_choice_left_to_its_default_is_named_by_its_file(tmp_path):
+    runs = read(tmp_path, {"strategy": "frozen", "overrides": ["seed=0"]}, {"strategy": "lora"})
+    assert labels(runs) == [("frozen",), ("lora",)]
+
+
+def test_a_default_written_out_makes_no_row_of_its_own(tmp_path):
+    head = config()["head"]
+    runs = read(tmp_path, {"seed": 0, "overrides": ["seed=0"]}, {"seed": 1, "overrides": ["head.prior=none"]})
+    assert head["prior"] == "none"
+    assert len(labels(runs)) == 1
+
+
+def test_what_only_the_configurations_tell_apart_is_named_by_its_path(tmp_path):
+    head = config()["head"]
+    runs = read(
+        tmp_path, {"changes": {"head": head | {"dropout": 0.1}}}, {"changes": {"head": head | {"dropout": 0.5}}}
+    )
+    assert naming_keys(runs) == ("head.dropout",)
+    assert labels(runs) == [("0.1",), ("0.5",)]
+
+
+def test_as_few_settings_name_a_row_as_tell_them_apart(tmp_path):
+    # strategy and strategy.rank both differ; the strategy alone suffices.
+    plain, low = config("full")["strategy"], config("lora")["strategy"] | {"rank": 8}
+    runs = read(tmp_path, *({"changes": {"strategy": part}, "overrides": ["seed=0"]} for part in (plain, low)))
+    assert labels(runs) == [("full",), ("lora",)]
+    high = {"changes": {"strategy": low | {"rank": 16}}, "overrides": ["seed=0"]}
+    runs.append(read_run(write_run(tmp_path, "more", **high)))
+    assert labels(runs) == [("full", "-"), ("lora", "8"), ("lora", "16")]
+
+
+def test_settings_without_effect_make_no_rows(tmp_path):
+    runs = read(tmp_path, {"seed": 0, "changes": {"logger": {"x": 1}}}, {"seed": 1, "changes": {"logger": {"x": 2}}})
+    assert len(labels(runs)) == 1
+
+
+def test_averaging_over_more_than_seeds_is_refused(tmp_path):
+    runs = read(tmp_path, {"strategy": "full", "seed": 0}, {"strategy": "lora", "seed": 1})
+    with pytest.raises(
+        TableError, match="row '5' differ in more than their seed: strategy is full or lora; add strategy to --by"
+    ):
+        make_rows(runs, ["trainer.max_epochs"])
+
+
+def test_a_seed_counts_once(tmp_path):
+    runs = read(tmp_path, {"seed": 0}, {"seed": 0})
+    with pytest.raises(TableError, match=r"several runs of seed 0 \(run-0, run-1\)"):
+        make_rows(runs, naming_keys(runs))
+
+
+def test_seed_zero_is_a_seed(tmp_path):
+    assert read(tmp_path, {"seed": 0})[0].seed == 0
+
+
+def test_a_misspelt_key_gets_the_nearest(tmp_path):
+    runs = read(tmp_path, {})
+    with pytest.raises(TableError, match=r"no run has a setting 'head\.pior'.*head\.prior"):
+        require_known(["head.pior"], runs)
+
+
+def test_hydra_signs_are_no_part_of_a_setting(tmp_path):
+    (run,) = read(tmp_path, {"overrides": ["+a=1", "++b.c=x=y", "~callbacks.ema"]})
+    assert (value_of(run, "a"), value_of(run, "b.c"), value_of(run, "callbacks.ema")) == ("1", "x=y", "removed")
+
+
+def test_a_reference_is_found_by_value_or_by_key(tmp_path):
+    runs = read(
+        tmp_path,
+        *(
+            {"strategy": one, "overrides": [f"strategy={one}", f"head={two}"]}
+            for one in ("full", "lora")
+            for two in "ab"
+        ),
+    )
+    keys = ("strategy", "head")
+    rows = make_rows(runs, keys)
+    assert find_row("lora, a", rows, keys) == find_row("head=a,strategy=lora", rows, keys) == ("lora", "a")
+    with pytest.raises(TableError, match="names 2 rows"):
+        find_row("strategy=lora", rows, keys)
+    with pytest.raises(TableError, match=r"'lora,c' names 0 rows; rows are: lora,"):
+        find_row("lora,c", rows, keys)
+
+
+def test_a_seam_left_alone_is_named_by_the_choice_that_hydra_made(tmp_path):
+    # Two YAMLs of one file: the class is the same, the words are not.
+    minilm = {"backbone": {"_target_": "x.language_model.M", "path": "m"}}
+    bert = {"backbone": {"_target_": "x.language_model.M", "path": "b"}}
+    changes = [
+        {
+            "changes": minilm,
+            "provenance": {"choices": {"backbone": "minilm"}, "pretrained_digest": "1"},
+            "overrides": ["seed=0"],
+        }
+    ]
+    changes.append({"changes": bert, "provenance": {"pretrained_digest": "2"}, "overrides": ["backbone=bert_base"]})
+    assert labels(read(tmp_path, *changes)) == [("minilm",), ("bert_base",)]
+
+
+def test_circumstances_that_change_results_separate_rows(tmp_path):
+    runs = read(tmp_path, {"seed": 0}, {"seed": 1, "provenance": {"precision": "bf16-mixed"}})
+    assert naming_keys(runs) == ("precision",)
+    assert labels(runs) == [("32-true",), ("bf16-mixed",)]

@@ -1,0 +1,24 @@
+"""Every YAML composes with the defaults of all other seams, and binds to the signatures that it names."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.config.compose import compose
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+CHOICES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.glob("*/*.yaml"))
+
+
+def test_all_folders_are_looked_at():
+    assert len(CHOICES) >= 45
+    assert len({choice.split("/")[0] for choice in CHOICES}) >= 17
+    assert [path.name for path in CONF.glob("*.yaml")] == ["train.yaml"]
+    assert list(CONF.glob("*/*/*.yaml")) == []
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_it_composes(choice):
+    group, name = choice.split("/")
+    config = compose([f"{group}={name}"])
+    assert config["seed"] == 0

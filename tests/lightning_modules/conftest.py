@@ -1,0 +1,77 @@
+"""Tiny language models in real Hugging Face folders, and items with random tokens for them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from transformers import AutoConfig, AutoModel
+
+from datamodules.tiny_model import write_tiny_bert
+from datamodules.types import Items, Ragged
+
+TINY = {
+    "vocab_size": 200,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 130,
+}
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """What a test draws is the same each time, in whatever order tests run."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """distilbert stands for every model that is not read layer by layer; the others are."""
+    root = tmp_path_factory.mktemp("models")
+    write_tiny_bert(root / "bert")
+    roberta = TINY | {"pad_token_id": 1}
+    settings = {
+        "roberta": roberta,
+        "xlm-roberta": roberta,
+        "camembert": roberta,
+        "electra": TINY | {"embedding_size": 16},
+        "distilbert": {"vocab_size": 200, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for name, values in settings.items():
+            AutoModel.from_config(AutoConfig.for_model(name, **values)).save_pretrained(root / name)
+    return {name: root / name for name in ("bert", *settings)}
+
+
+@pytest.fixture(scope="session")
+def token_items() -> Callable[..., Items]:
+    """Items whose texts have the given lengths; tokens from 5 on, since smaller ones are special."""
+
+    def make(*lengths: int, seed: int = 0) -> Items:
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randint(5, 200, (sum(lengths),), generator=generator, dtype=torch.int32)
+        offsets = torch.tensor([0, *lengths]).cumsum(0)
+        return Items(torch.arange(len(lengths)), Ragged(values, offsets))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def choices(repository: Path) -> Callable[[str], dict[str, dict]]:
+    """The content of every YAML of a folder of conf/, by stem."""
+
+    def read(seam: str) -> dict[str, dict]:
+        files = sorted((repository / "conf" / seam).glob("*.yaml"))
+        return {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tiny_models: dict[str, Path]) -> Path:
+    """The folder of the tiny BERT."""
+    return tiny_models["bert"]

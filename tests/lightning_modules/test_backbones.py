@@ -1,0 +1,230 @@
+"""A backbone read layer by layer is the model that it was; what comes after it is plain arithmetic."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from sklearn.decomposition import PCA
+from torch import Tensor
+from transformers import BertConfig, BertModel, T5Config
+
+from datamodules.types import Items
+from lightning_modules.backbones.hybrid import HybridBackbone
+from lightning_modules.backbones.item_id import ItemIdBackbone
+from lightning_modules.backbones.language_model import LanguageModelBackbone
+from lightning_modules.parts.padding import pad
+from lightning_modules.parts.pooling import build_pooling
+from lightning_modules.parts.whitening import Whitening
+
+MODELS = {"bert": 2, "roberta": 2, "xlm-roberta": 2, "camembert": 2, "electra": 2, "distilbert": 1}
+LENGTHS = (9, 3, 20, 3, 12)
+
+
+def by_layers(backbone: LanguageModelBackbone, items: Items) -> Tensor:
+    """Last hidden states of the real tokens, one layer at a time."""
+    state = backbone.embed(items)
+    for layer in range(backbone.depth):
+        state = backbone.run(state, layer, layer + 1)
+    return state.hidden[state.mask]
+
+
+def by_model(backbone: LanguageModelBackbone, items: Items) -> Tensor:
+    """The same from the model's own forward."""
+    tokens, mask = pad(items.tokens, backbone.pretrained.config.pad_token_id)
+    return backbone.pretrained(input_ids=tokens, attention_mask=mask.long()).last_hidden_state[mask]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layer_by_layer_equals_the_models_own_forward(name: str, tiny_models: dict, token_items: Callable) -> None:
+    backbone = LanguageModelBackbone(str(tiny_models[name]))
+    assert backbone.depth == MODELS[name]
+    torch.testing.assert_close(
+        by_layers(backbone, token_items(*LENGTHS)), by_model(backbone, token_items(*LENGTHS)), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layer_by_layer_equals_the_forward_after_a_perturbation(
+    name: str, tiny_models: dict, token_items: Callable
+) -> None:
+    backbone = LanguageModelBackbone(str(tiny_models[name]))
+    before = by_layers(backbone, token_items(*LENGTHS))
+    with torch.no_grad():
+        for parameter in backbone.pretrained.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    after = by_layers(backbone, token_items(*LENGTHS))
+    assert (after - before).abs().max() > 0.1
+    torch.testing.assert_close(after, by_model(backbone, token_items(*LENGTHS)), rtol=0, atol=1e-5)
+
+
+def test_layer_by_layer_equals_the_forward_of_real_minilm(minilm_path: Path, token_items: Callable) -> None:
+    backbone = LanguageModelBackbone(str(minilm_path))
+    items = token_items(*LENGTHS)
+    assert (backbone.depth, backbone.dim) == (6, 384)
+    torch.testing.assert_close(by_layers(backbone, items), by_model(backbone, items), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_in_two_runs_equal_one_run(name: str, tiny_models: dict, token_items: Callable) -> None:
+    backbone = LanguageModelBackbone(str(tiny_models[name]))
+    state = backbone.embed(token_items(*LENGTHS))
+    whole = backbone.run(state, 0, backbone.depth)
+    for middle in range(backbone.depth + 1):
+        parts = backbone.run(backbone.run(state, 0, middle), middle, backbone.depth)
+        assert torch.equal(parts.hidden, whole.hidden)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("pooling", ["mean", "cls", "attention"])
+def test_padding_is_invisible(name: str, pooling: str, tiny_models: dict, token_items: Callable) -> None:
+    backbone = LanguageModelBackbone(str(tiny_models[name]), pooling=pooling)
+    items = token_items(*LENGTHS)
+
+    def vectors(some: Items) -> Tensor:
+        return backbone.final(backbone.run(backbone.embed(some), 0, backbone.depth))
+
+    alone = torch.cat([vectors(items.take(torch.tensor([row]))) for row in range(len(LENGTHS))])
+    torch.testing.assert_close(vectors(items), alone, rtol=0, atol=1e-6)
+
+
+def test_half_precision_weights_are_loaded_whole_in_eval_mode_and_without_a_pooler(tmp_path: Path) -> None:
+    config = BertConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    BertModel(config).half().save_pretrained(tmp_path)
+    model = LanguageModelBackbone(str(tmp_path)).pretrained
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not model.training
+    assert model.pooler is None
+
+
+def test_a_folder_with_missing_weights_is_refused(tmp_path: Path) -> None:
+    config = BertConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    BertModel(config).save_pretrained(tmp_path)
+    config.num_hidden_layers = 2
+    config.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"lacks 16 weights of BertModel, such as encoder\.layer\.1"):
+        LanguageModelBackbone(str(tmp_path))
+
+
+def test_an_empty_folder_and_a_decoder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no config.json"):
+        LanguageModelBackbone(str(tmp_path))
+    T5Config().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="t5 is an encoder with a decoder"):
+        LanguageModelBackbone(str(tmp_path))
+
+
+def test_a_text_beyond_the_positions_is_refused(tiny_models: dict, token_items: Callable) -> None:
+    # RoBERTa's 130 positions begin at padding_idx + 1 = 2, so 128 are left, as many as the tiny BERT has.
+    for name in ("bert", "roberta"):
+        backbone = LanguageModelBackbone(str(tiny_models[name]))
+        assert backbone.embed(token_items(128)).hidden.shape == (1, 128, 32)
+        with pytest.raises(ValueError, match=r"129 tokens exceeds the 128 positions .* lower text.max_tokens"):
+            backbone.embed(token_items(129))
+
+
+def test_items_without_text_are_refused(tiny_models: dict) -> None:
+    with pytest.raises(ValueError, match="use backbone=item_id"):
+        LanguageModelBackbone(str(tiny_models["bert"])).embed(Items(torch.arange(3)))
+
+
+def test_poolings_of_two_tokens_and_a_padded_one() -> None:
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [100.0, 100.0]]])
+    mask = torch.tensor([[True, True, False]])
+    assert build_pooling("mean", 2)(hidden, mask).tolist() == [[2.0, 4.0]]
+    assert build_pooling("cls", 2)(hidden, mask).tolist() == [[1.0, 2.0]]
+    assert build_pooling("attention", 2)(hidden, mask).tolist() == [[2.0, 4.0]]  # a zero query weighs all alike
+    with pytest.raises(ValueError, match="choose mean, cls or attention"):
+        build_pooling("max", 2)
+
+
+@pytest.mark.parametrize("kind", ["mean", "cls", "attention"])
+def test_pooling_one_position_changes_nothing(kind: str) -> None:
+    hidden = torch.randn(7, 1, 5)
+    pooling = build_pooling(kind, 5)
+    for parameter in pooling.parameters():
+        torch.nn.init.normal_(parameter)
+    assert torch.equal(pooling(hidden, torch.ones(7, 1, dtype=torch.bool)), hidden[:, 0])
+
+
+def test_whitening_by_hand() -> None:
+    # Variances 4 and 1, their mean 2.5: with eps = 0.4 the scales are (4 + 1)^-1/2 and (1 + 1)^-1/2.
+    vectors = torch.tensor([[3.0, 1.0], [-1.0, 1.0], [3.0, -1.0], [-1.0, -1.0]])
+    whitening = Whitening(2, eps=0.4)
+    whitening.fit(vectors)
+    expected = torch.tensor([[0.5**0.5, 2 / 5**0.5], [0.5**0.5, -2 / 5**0.5]])  # smaller variance first
+    torch.testing.assert_close(whitening(vectors[:2]), expected)
+
+
+def test_whitening_agrees_with_scikit_learn() -> None:
+    vectors = torch.randn(500, 6) @ torch.randn(6, 6) + 3.0
+    whitening = Whitening(6, eps=1e-9)
+    whitening.fit(vectors)
+    ours = whitening(vectors).flip(1)  # theirs has the largest variance first, and divides by n - 1
+    theirs = torch.from_numpy(PCA(whiten=True).fit_transform(vectors.numpy())) * (500 / 499) ** 0.5
+    torch.testing.assert_close(ours.abs(), theirs.abs(), rtol=1e-3, atol=1e-3)
+
+
+def test_whitening_is_refused_where_it_means_nothing() -> None:
+    with pytest.raises(ValueError, match="must be above 0"):
+        Whitening(3, eps=0.0)
+    with pytest.raises(RuntimeError, match=r"call Encoder.fit"):
+        Whitening(3)(torch.randn(2, 3))
+    with pytest.raises(ValueError, match="at least 2 texts"):
+        Whitening(3).fit(torch.randn(1, 3))
+    with pytest.raises(ValueError, match="have the same vector"):
+        Whitening(3).fit(torch.ones(4, 3))
+
+
+def test_an_item_id_is_a_row_of_a_table() -> None:
+    backbone = ItemIdBackbone(n_items=5, dim=3)
+    vectors = backbone.final(backbone.pool(backbone.run(backbone.embed(Items(torch.tensor([4, 0]))), 0, 0)))
+    assert torch.equal(vectors, backbone.embedding.weight[[4, 0]])
+
+
+def test_a_hybrid_adds_projected_text_and_id(tiny_models: dict, token_items: Callable) -> None:
+    text = LanguageModelBackbone(str(tiny_models["bert"]))
+    hybrid = HybridBackbone(text, n_items=3, dim=4)
+    state = hybrid.pool(hybrid.run(hybrid.embed(token_items(4, 7, 5)), 0, hybrid.depth))
+    pooled = state.hidden[:, 0]
+    expected = pooled @ hybrid.projection.weight.T + hybrid.projection.bias + hybrid.embedding.weight
+    torch.testing.assert_close(hybrid.final(state), expected)
+
+
+def test_a_hybrid_saves_each_tensor_once(tiny_models: dict) -> None:
+    text = LanguageModelBackbone(str(tiny_models["bert"]))
+    hybrid = HybridBackbone(text, n_items=3, dim=4)
+    assert len(hybrid.state_dict()) == len(text.state_dict()) + 3  # projection weight and bias, id table
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_items": 0}, "n_items >= 1"),
+        ({"n_items": 3, "dim": 0}, "dim >= 1"),
+        ({"n_items": 3, "dropout": 1.0}, "outside"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict, message: str, tiny_models: dict) -> None:
+    text = LanguageModelBackbone(str(tiny_models["bert"]))
+    with pytest.raises(ValueError, match=message):
+        ItemIdBackbone(**settings)
+    with pytest.raises(ValueError, match=message):
+        HybridBackbone(text, **settings)
+
+
+def test_every_backbone_of_the_configuration_keeps_the_contract(
+    choices: Callable, tiny_models: dict, token_items: Callable
+) -> None:
+    found = choices("backbone")
+    assert len(found) >= 5
+    for content in found.values():
+        for part in (content, content.get("text", {})):
+            part |= {"path": str(tiny_models["bert"]), "whiten": False} if "path" in part else {}
+        with_ids = {} if "path" in content else {"n_items": 4}
+        backbone = instantiate(content, **with_ids)
+        state = backbone.pool(backbone.run(backbone.embed(token_items(5, 3, 9, 4)), 0, backbone.depth))
+        assert state.hidden.shape[:2] == (4, 1)
+        assert backbone.final(state).shape == (4, backbone.dim)
+        assert len(backbone.layers) == backbone.depth
