@@ -15,8 +15,8 @@ from datamodules.types import Batch, Candidates, Items, Targets
 def step_order(lengths: np.ndarray, users_per_step: int, seed: int, epoch: int, world: int) -> list[np.ndarray]:
     """Groups of examples with similar length, in random order: a function of (seed, epoch) and nothing else.
 
-    Lengths are jittered by up to a quarter before sorting, so that groups differ between epochs. The list is filled up to a
-    multiple of `world` by repeating its first groups, so that all ranks make equally many steps.
+    Lengths are jittered by up to a quarter before sorting, so that groups differ between epochs. The list is filled up
+    to a multiple of `world` by repeating its first groups, so that all ranks make equally many steps.
     """
     rng = np.random.default_rng([seed, epoch])
     jittered = lengths * rng.uniform(0.75, 1.25, size=len(lengths))

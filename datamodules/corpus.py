@@ -31,8 +31,8 @@ SPLITS = ("train", "valid", "test")
 class Truth:
     """The distribution a simulator drew from: p(item | row) = mixture[row] @ topics.
 
-    mixture: (rows, K), row r is the user's latent interests at the moment when interaction r was drawn; rows sum to one.
-    topics: (K, items), row k is interest k's distribution over the items table; rows sum to one.
+    mixture: (rows, K), row r is the user's latent interests at the moment when interaction r was drawn; rows sum to
+    one. topics: (K, items), row k is interest k's distribution over the items table; rows sum to one.
     """
 
     mixture: np.ndarray

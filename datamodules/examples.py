@@ -10,8 +10,9 @@ import numpy as np
 class Examples:
     """M windows over a flat log of events. All arrays are int64.
 
-    Window m shows the model events start[m]:stop[m] of `user[m]`. Its queries are offsets[m]:offsets[m + 1]: each is asked at
-    `position` (within the window, the last event it may look at) and answered by the event `target` (flat index).
+    Window m shows the model events start[m]:stop[m] of `user[m]`. Its queries are offsets[m]:offsets[m + 1]: each is
+    asked at `position` (within the window, the last event it may look at) and answered by the event `target` (flat
+    index).
     """
 
     user: np.ndarray
@@ -27,7 +28,8 @@ class Examples:
 
 @runtime_checkable
 class Objective(Protocol):
-    """Training events of each user -> examples. `every_position`: it asks inside the window, so the interest must be causal."""
+    """Training events of each user -> examples. `every_position`: it asks inside the window, so the interest must be
+    causal."""
 
     history_length: int
     every_position: bool
@@ -39,8 +41,9 @@ class Objective(Protocol):
 class CandidateSampler(Protocol):
     """Which items the queries of a batch are scored against.
 
-    seen: the distinct items of the batch, ascending (every target is among them). draws: how many events they came from.
-    counts: (N,) training counts. Returns ascending item ids, targets included, and the log-probability of each being here.
+    seen: the distinct items of the batch, ascending (every target is among them). draws: how many events they came
+    from. counts: (N,) training counts. Returns ascending item ids, targets included, and the log-probability of each
+    being here.
     """
 
     def __call__(

@@ -4,7 +4,8 @@ import numpy as np
 
 
 def log_inclusion(share: np.ndarray, draws: int, uniform: float = 0.0) -> np.ndarray:
-    """log(1 - (1 - share)^draws (1 - uniform)): drawn at least once in `draws` by its `share`, or by the uniform sample.
+    """log(1 - (1 - share)^draws (1 - uniform)): drawn at least once in `draws` by its `share`, or by the uniform
+    sample.
 
     An item whose probability is zero stands among the candidates only because the caller put it there; it counts as if
     drawn once in a draw of its own, so the result stays finite.

@@ -25,9 +25,9 @@ from datamodules.types import Items, QueryBlock, Ragged
 class InterestDataModule(pl.LightningDataModule):
     """source -> filters -> split -> objective and candidates -> batches; blocks of queries for evaluation.
 
-    YAML sets source, filters, users_per_step (examples that make one optimizer step of one process) and num_workers. Code
-    supplies the rest: the chosen split, text, objective and candidates, `root` (where prepared data is kept), `tokenizer` (the
-    folder of the language model that reads, None where none does) and the seed.
+    YAML sets source, filters, users_per_step (examples that make one optimizer step of one process) and num_workers.
+    Code supplies the rest: the chosen split, text, objective and candidates, `root` (where prepared data is kept),
+    `tokenizer` (the folder of the language model that reads, None where none does) and the seed.
     """
 
     def __init__(
@@ -135,10 +135,10 @@ class InterestDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Steps of this process."""
         rank, world = self._place()
-        collator = Collator(
-            self.log, self.examples, self.row, self.candidates, self.item_counts.numpy(), self.items
+        collator = Collator(self.log, self.examples, self.row, self.candidates, self.item_counts.numpy(), self.items)
+        return ResumableLoader(
+            TrainingSteps(collator, self.users_per_step, self.seed, world), rank, world, self.num_workers
         )
-        return ResumableLoader(TrainingSteps(collator, self.users_per_step, self.seed, world), rank, world, self.num_workers)
 
     def steps_per_epoch(self) -> int:
         """Batches that this process gets in an epoch."""

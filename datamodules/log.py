@@ -13,8 +13,8 @@ from datamodules.types import Events, Queries, TrainingLog
 class EventLog:
     """Flat columns over all events, users one after the other, each user's events in time order.
 
-    behaviour: 0 where the kind does not occur in training. strength: log(1 + strength) where none is negative, standardised
-    by the training events' mean and deviation, 0 where unknown.
+    behaviour: 0 where the kind does not occur in training. strength: log(1 + strength) where none is negative,
+    standardised by the training events' mean and deviation, 0 where unknown.
     """
 
     offsets: np.ndarray
@@ -86,7 +86,8 @@ def known_behaviours(behaviour: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def standardised(strength: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """(x - mean) / deviation over the training events, of log(1 + x) where no training value is negative; unknown is 0."""
+    """(x - mean) / deviation over the training events, of log(1 + x) where no training value is negative; unknown is
+    0."""
     known = np.isfinite(strength)
     fitted = strength[train & known].astype(np.float64)
     if len(fitted) == 0:

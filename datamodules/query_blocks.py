@@ -1,7 +1,8 @@
 """Evaluation queries in blocks whose shape and order no user setting changes (law 1).
 
-A floating-point product may differ in its last bit between shapes, and a last bit can flip a rank. So a query's history is
-padded to the first of a fixed ladder of lengths that holds it, every block has BLOCK users, and processes share whole blocks.
+A floating-point product may differ in its last bit between shapes, and a last bit can flip a rank. So a query's history
+is padded to the first of a fixed ladder of lengths that holds it, every block has BLOCK users, and processes share
+whole blocks.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ BLOCK = 64
 class QueryBlocks(Dataset[QueryBlock]):
     """The queries of one split as a list of blocks; block k is the same whoever asks for it.
 
-    truth: (queries, K) latent interests where the data is simulated. members: query numbers of each block, all of one width.
+    truth: (queries, K) latent interests where the data is simulated. members: query numbers of each block, all of one
+    width.
     """
 
     log: EventLog

@@ -102,7 +102,8 @@ class Candidates:
 
 @dataclass
 class Targets:
-    """The answers of the Q valid queries: `column` points into the C candidates; `value` is the answer's weight or amount."""
+    """The answers of the Q valid queries: `column` points into the C candidates; `value` is the answer's weight or
+    amount."""
 
     column: Int[Tensor, " Q"]
     value: Float[Tensor, " Q"]
@@ -123,9 +124,9 @@ class Batch:
 class QueryBlock:
     """Queries to be ranked against the whole catalogue, in a shape that depends on nothing a user sets.
 
-    Slots of `events` are catalogue ids. query: row in the query set, -1 where the block is filled up. positives: catalogue
-    ids, -1 padded. seen: (row of the block, catalogue id) of everything in each user's whole history. truth: the user's
-    latent interests at the moment of the answer, known for simulated data and read by the oracle alone.
+    Slots of `events` are catalogue ids. query: row in the query set, -1 where the block is filled up. positives:
+    catalogue ids, -1 padded. seen: (row of the block, catalogue id) of everything in each user's whole history. truth:
+    the user's latent interests at the moment of the answer, known for simulated data and read by the oracle alone.
     """
 
     query: Int[Tensor, " B"]
@@ -141,8 +142,8 @@ class Ranking:
     """What ranking found for Q queries: everything a metric may look at.
 
     ranks: of each positive, from 1; 0 where there is none. values: the worth of each positive (1 where the data has no
-    grades). n_candidates: how many items were ranked. top_ids, top_scores: the head of the list, best first, -1 and -inf
-    where it is shorter.
+    grades). n_candidates: how many items were ranked. top_ids, top_scores: the head of the list, best first, -1 and
+    -inf where it is shorter.
     """
 
     query: Int[Tensor, " Q"]

@@ -11,7 +11,9 @@ from pytorch_lightning.loggers import Logger
 
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.instantiate import instantiate
-from experiments.results import Outcome, collect
+from experiments.quiet import silence
+from experiments.reporting import build_loggers, conclude
+from experiments.results import collect
 from experiments.wiring import Config, build_data, build_module, build_scorer, trains
 from lightning_modules.callbacks.cost import Cost, peak_memory
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
@@ -27,15 +29,19 @@ SPLITS = ("valid", "test")
 def train(config: Config, folder: Path) -> dict[str, Any]:
     """Make the run that `config` describes in `folder`, going on from its last.ckpt where there is one.
 
-    Returns metrics, intervals and cost, as they stand in result.json; per-query tables and checkpoints lie in the folder.
+    Returns metrics, intervals and cost, as they stand in result.json; per-query tables and checkpoints lie in the
+    folder.
     """
     started = time.perf_counter()
+    silence()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build_data(config)
-    tables, cost = fit_module(config, data, folder) if trains(config) else fit_scorer(config, data)
+    loggers = build_loggers(config, folder)
+    tables, cost = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
     outcome = collect(tables, data, folder)
     cost["seconds"] = time.perf_counter() - started
-    return _plain(outcome, cost)
+    conclude(loggers, config, outcome.metrics | {f"cost/{name}": value for name, value in cost.items()})
+    return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
 
 
 def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[str, float]]:
@@ -52,21 +58,31 @@ def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[s
     return tables, {"trainable_parameters": 0, "queries_per_second": rate, "peak_memory_bytes": peak_memory()}
 
 
-def fit_module(config: Config, data: InterestDataModule, folder: Path) -> tuple[Tables, dict[str, float]]:
+def fit_module(
+    config: Config, data: InterestDataModule, folder: Path, loggers: list[Logger]
+) -> tuple[Tables, dict[str, float]]:
     """Fit, take the best checkpoint by validation, rank both splits with it."""
     data.prepare_data()
     module = build_module(config, data)
     best = ModelCheckpoint(
-        folder, filename="best", monitor=config["monitor"], mode="max", enable_version_counter=False, save_weights_only=True
+        folder,
+        filename="best",
+        monitor=config["monitor"],
+        mode="max",
+        enable_version_counter=False,
+        save_weights_only=True,
     )
     cost = Cost()
-    trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)])
+    trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
     last = folder / "last.ckpt"
-    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
+    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     load_weights(module, folder / "best.ckpt")
     tables = rank_splits(trainer, module, data)
     summary = cost.summary(module, len(tables["test"]["query"]))
-    return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size, "epochs": trainer.current_epoch}
+    return tables, summary | {
+        "checkpoint_bytes": (folder / "best.ckpt").stat().st_size,
+        "epochs": trainer.current_epoch,
+    }
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:
@@ -78,23 +94,18 @@ def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataM
     return tables | {"test": module.table("test")}
 
 
-def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """The trainer with the chosen callbacks, then those that every run has; the last one saves, after all others acted."""
+def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
+    """The trainer with the chosen callbacks, then those that every run has; the last one saves, after all others
+    acted."""
     chosen = [instantiate(node) for node in (config.get("callbacks") or {}).values() if node]
     trainer: Any = instantiate(
         config["trainer"],
         callbacks=[*chosen, *callbacks],
-        logger=build_loggers(config, folder),
+        logger=loggers,
         default_root_dir=str(folder),
         plugins=[AtomicCheckpointIO()],
     )
-    return trainer  # type: ignore[no-any-return]
-
-
-def build_loggers(config: Config, folder: Path) -> list[Logger]:
-    """The chosen loggers, writing into the run's folder; none is an empty list."""
-    facts = {"save_dir": str(folder), "version": "", "name": "csv"}
-    return [instantiate(node, **_wanted(node, facts)) for node in (config.get("logger") or {}).values() if node]  # type: ignore[misc]
+    return trainer
 
 
 def load_weights(module: InterestModule, path: Path) -> None:
@@ -102,11 +113,3 @@ def load_weights(module: InterestModule, path: Path) -> None:
     checkpoint = torch.load(path, map_location=module.device, weights_only=True)
     module.on_load_checkpoint(checkpoint)
     module.load_state_dict(checkpoint["state_dict"], strict=False)
-
-
-def _wanted(node: Config, facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name not in node}
-
-
-def _plain(outcome: Outcome, cost: dict[str, float]) -> dict[str, Any]:
-    return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}

@@ -1,16 +1,19 @@
 """From a configuration to the objects it describes; the only place where all seams meet."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from datamodules.array_store import stored_array
 from datamodules.candidates.full import FullCandidates
 from datamodules.interest_datamodule import InterestDataModule
 from datamodules.storage import digest
+from datamodules.types import Ragged
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder
 from lightning_modules.checkpoint import frozen_digest
@@ -65,18 +68,21 @@ def build_data(config: Config) -> InterestDataModule:
 def build_scorer(config: Config, data: InterestDataModule) -> Scorer:
     """A scorer that is fitted in closed form."""
     truth = data.prepared.truth
-    topics = None if truth is None else torch.from_numpy(truth.topics).float()
+    topics = None if truth is None else torch.tensor(np.asarray(truth.topics), dtype=torch.float32)
     facts = vars(Facts.of(data)) | ({} if topics is None else {"topics": topics})
     try:
         return instantiate(config["scorer"], **facts)  # type: ignore[return-value]
     except TypeError as error:
         if "topics" in str(error):
-            raise ValueError(f"scorer=oracle needs known truth, and {data.prepared.name} has none; use datamodule=simulator") from error
+            raise ValueError(
+                f"scorer=oracle needs known truth, and {data.prepared.name} has none; use datamodule=simulator"
+            ) from error
         raise
 
 
 def build_module(config: Config, data: InterestDataModule) -> InterestModule:
-    """The module to train, fitted on the catalogue's text where something has to be; data and model share what is cached."""
+    """The module to train, fitted on the catalogue's text where something has to be; data and model share what is
+    cached."""
     facts, cache = Facts.of(data), Path(config["cache_dir"])
     backbone: Any = instantiate(with_folders(config["backbone"], cache), **vars(facts))
     strategy: Any = instantiate(config["strategy"])
@@ -86,8 +92,8 @@ def build_module(config: Config, data: InterestDataModule) -> InterestModule:
     interest: Any = instantiate(config["interest"], **seams)
     if data.objective.every_position and not interest.causal:
         raise ValueError(
-            f"objective=next asks at every position, but {type(interest).__name__} looks at the whole history and would see the "
-            "answers; use objective=last"
+            f"objective=next asks at every position, but {type(interest).__name__} looks at the whole history and "
+            "would see the answers; use objective=last"
         )
     return InterestModule(
         model=Recommender(encoder, interest, instantiate(config["head"], **seams)),  # type: ignore[arg-type]
@@ -101,13 +107,13 @@ def build_module(config: Config, data: InterestDataModule) -> InterestModule:
 
 
 def read_once(encoder: Encoder, data: InterestDataModule, config: Config) -> None:
-    """Where nothing of the language model trains, its final vectors are computed once, kept on disk and stand for the texts."""
+    """Where nothing of the language model trains, its final vectors are computed once, kept on disk and stand for the
+    texts."""
     if data.tokenizer is None:
         return
     if encoder.features_reusable:
-        key = digest({"weights": weights_digest(encoder), "texts": digest(list(data.texts.texts)), "max": data.text.max_tokens})
         stored = stored_array(
-            Path(config["cache_dir"]) / "features" / f"{key}.npy",
+            Path(config["cache_dir"]) / "features" / f"{feature_key(encoder, data.tokens)}.npy",
             rows=len(data.item_of_row),
             make=lambda: encoder.pooled_features(data.items()).cpu().numpy(),
         )
@@ -117,9 +123,11 @@ def read_once(encoder: Encoder, data: InterestDataModule, config: Config) -> Non
     encoder.fit(data.items())
 
 
-def weights_digest(encoder: Encoder) -> str:
-    """Digest of the pretrained weights in use, and of how they are pooled."""
-    return digest([frozen_digest(encoder), *(type(part).__name__ for part in encoder.backbone.modules())])
+def feature_key(encoder: Encoder, tokens: Ragged) -> str:
+    """Digest of all that a frozen model's final vectors depend on: weights, how they are pooled, and word pieces."""
+    parts = [type(part).__name__ for part in encoder.modules()]
+    pieces = [hashlib.sha256(array.numpy().tobytes()).hexdigest() for array in (tokens.values, tokens.offsets)]
+    return digest([frozen_digest(encoder), parts, pieces])
 
 
 def pretrained_folders(node: object, cache: Path) -> dict[str, Path]:

@@ -27,8 +27,8 @@ def frozen_digest(module: nn.Module) -> str:
 
 
 def require_same_model(module: nn.Module, checkpoint: dict[str, Any]) -> None:
-    """Raise `ValueError` unless the checkpoint has exactly the kept tensors of this module, in their shapes, and was trained
-    above the same frozen weights."""
+    """Raise `ValueError` unless the checkpoint has exactly the kept tensors of this module, in their shapes, and was
+    trained above the same frozen weights."""
     own, found = kept_state(module, module.state_dict()), checkpoint["state_dict"]
     faults = [f"lacks {name}" for name in own if name not in found]
     faults += [f"has an unknown {name}" for name in found if name not in own]

@@ -1,12 +1,13 @@
 """The LightningModule: wires a recommender, its loss and its evaluation to the trainer; thin."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -25,10 +26,14 @@ from lightning_modules.types import Loss, require_finite
 class InterestModule(pl.LightningModule):
     """Trains a `Recommender` on batches and ranks blocks of queries in validation and test.
 
-    optimizer: parameter groups -> optimizer. scheduler: (optimizer, total_steps) -> schedule, moved at every optimizer step.
-    items: gives the rows of the catalogue on this machine (all of them), n_items of which are candidates. Checkpoints hold
-    buffers and trainable tensors alone, with a digest of the frozen rest.
+    optimizer: parameter groups -> optimizer. scheduler: (optimizer, total_steps) -> schedule, moved at every optimizer
+    step. items: gives the rows of the catalogue on this machine (all of them), n_items of which are candidates.
+    Checkpoints hold buffers and trainable tensors alone, with a digest of the frozen rest.
     """
+
+    model: Recommender
+    loss: Loss
+    ranked: Mapping[str, PerQuery]
 
     def __init__(
         self,
@@ -46,9 +51,11 @@ class InterestModule(pl.LightningModule):
         self.optimizer_for, self.scheduler_for, self.protocol = optimizer, scheduler, protocol
         self.items, self.n_items = items, n_items
         self.scorer = TrainedScorer(model, n_items)
-        self.ranked = torch.nn.ModuleDict({split: PerQuery(protocol.metrics) for split in ("valid", "test")})
+        self.ranked = torch.nn.ModuleDict(  # type: ignore[assignment]  # a mapping that moves with the module
+            {split: PerQuery(protocol.metrics) for split in ("valid", "test")}
+        )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """One group for each (decay, rate) pair; their union is exactly what trains."""
         optimizer = self.optimizer_for(parameter_groups(self.model))
         for group in optimizer.param_groups:
@@ -87,7 +94,9 @@ class InterestModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Means over all validation queries, of all processes; how much the cuts bite."""
-        self.log_dict({f"valid/{name}": value for name, value in self.ranked["valid"].compute().items()}, prog_bar=False)
+        self.log_dict(
+            {f"valid/{name}": value for name, value in self.ranked["valid"].compute().items()}, prog_bar=False
+        )
         shares = {f"graph/cut_share_{i}": cut.share for i, cut in enumerate(self.model.cuts())}
         self.log_dict(shares, prog_bar=False)
 
@@ -117,8 +126,8 @@ class InterestModule(pl.LightningModule):
         require_same_model(self, checkpoint)
 
     def _total_steps(self) -> int:
-        """Optimizer steps of the whole run. The trainer's own estimate would load the data before a resumed run has told its
-        loader where to go on, and it would start the epoch anew."""
+        """Optimizer steps of the whole run. The trainer's own estimate would load the data before a resumed run has
+        told its loader where to go on, and it would start the epoch anew."""
         trainer = self.trainer
         batches = trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
         total = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)

@@ -21,6 +21,10 @@ class Recommender(nn.Module):
     validation, and stay fixed in between.
     """
 
+    encoder: Encoder
+    interest: Interest
+    head: Head
+
     def __init__(self, encoder: Encoder, interest: Interest, head: Head) -> None:
         super().__init__()
         self.encoder, self.interest, self.head = encoder, interest, head

@@ -8,7 +8,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.05) -> LambdaLR:
-    """Rise linearly over the first `warmup` share of the steps, fall to 0 by half a cosine (Loshchilov & Hutter 2017)."""
+    """Rise linearly over the first `warmup` share of the steps, fall to 0 by half a cosine (Loshchilov & Hutter
+    2017)."""
     return _scheduled(optimizer, total_steps, warmup, lambda left: 0.5 * (1 + math.cos(math.pi * (1 - left))))
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from datamodules.types import Events, Items, Queries, QueryBlock, Ranking, Targets, TrainingLog
 
 Identity = Literal["exact", "numeric", "none"]
-"""How a strategy's model relates to the pretrained one before the first step: bit for bit, up to rounding, not at all."""
+"""How a strategy's model relates to the pretrained one before the first step: bit for bit, up to rounding, not at
+all."""
 
 
 @dataclass
@@ -27,12 +28,13 @@ class State:
 class Backbone(Protocol):
     """Items to vectors, layer by layer. Also an `nn.Module`.
 
-    run(run(x, 0, i), i, depth) equals run(x, 0, depth). `pool` leaves one position; nothing in it trains unless the backbone
-    says so in `pools_with_parameters`, so its result can be kept for a frozen model. `final` pools (pooling one position
-    is the identity) and applies whatever always trains: projection, id embedding.
+    run(run(x, 0, i), i, depth) equals run(x, 0, depth). `pool` leaves one position; nothing in it trains unless the
+    backbone says so in `pools_with_parameters`, so its result can be kept for a frozen model. `final` pools (pooling
+    one position is the identity) and applies whatever always trains: projection, id embedding.
 
     pretrained: the module that a strategy may change; None where nothing is pretrained (then only `full` is accepted).
-    layers: its layers in order, `depth` of them. Parameters outside `pretrained` are new and train under every strategy.
+    layers: its layers in order, `depth` of them. Parameters outside `pretrained` are new and train under every
+    strategy.
     """
 
     depth: int
@@ -71,8 +73,9 @@ class Plan:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """A way of fine-tuning. `plan` injects new modules in place and says what trains; it raises `ValueError`, naming the
-    strategy, the model and the way out, where it cannot work. The encoder sets requires_grad and modes from the plan."""
+    """A way of fine-tuning. `plan` injects new modules in place and says what trains; it raises `ValueError`, naming
+    the strategy, the model and the way out, where it cannot work. The encoder sets requires_grad and modes from the
+    plan."""
 
     def plan(self, pretrained: nn.Module, layers: list[nn.Module]) -> Plan: ...
 
@@ -81,8 +84,8 @@ class Strategy(Protocol):
 class Interests:
     """Who the user is, at T moments: interest nodes and their weights w(v|u).
 
-    weights[b, t] is non-negative, sums to one over the nodes known at query t and is zero elsewhere; rows of invalid queries
-    mean nothing. owner: the history position that a node stands for, -1 where it stands for none.
+    weights[b, t] is non-negative, sums to one over the nodes known at query t and is zero elsewhere; rows of invalid
+    queries mean nothing. owner: the history position that a node stands for, -1 where it stands for none.
     """
 
     nodes: Float[Tensor, "B V D"]
@@ -93,7 +96,8 @@ class Interests:
 @runtime_checkable
 class Interest(Protocol):
     """vectors, events, queries -> nodes and weights. `causal`: row t depends on positions <= queries.position[t] alone,
-    and so do the nodes that it weighs; only a causal interest may be trained by an objective that asks at every position."""
+    and so do the nodes that it weighs; only a causal interest may be trained by an objective that asks at every
+    position."""
 
     causal: bool
 
@@ -102,7 +106,8 @@ class Interest(Protocol):
 
 @dataclass
 class Asked:
-    """Interests, and which of their (user, moment) rows are asked: the True entries of `mask`, row by row, are the Q queries."""
+    """Interests, and which of their (user, moment) rows are asked: the True entries of `mask`, row by row, are the Q
+    queries."""
 
     interests: Interests
     mask: Bool[Tensor, "B T"]

@@ -20,8 +20,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Every function with shapes in its annotations is checked, as long as its module is imported after this line. An int passes
-# for a float, as PEP 484 has it; the hook takes the checker by name, so it gets a module of its own.
+# Every function with shapes in its annotations is checked, as long as its module is imported after these lines. An int
+# passes for a float, as PEP 484 has it; the hook takes the checker by name, so it gets a module of its own.
 checker = types.ModuleType("shape_checker")
 checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
 sys.modules["shape_checker"] = checker

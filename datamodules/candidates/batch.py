@@ -1,6 +1,7 @@
 """Score against the items that the batch holds anyway.
 
-A batch shows popular items more often, which log-q corrects (Yi et al. 2019, "Sampling-bias-corrected neural modeling").
+A batch shows popular items more often, which log-q corrects (Yi et al. 2019, "Sampling-bias-corrected neural
+modeling").
 """
 
 from dataclasses import dataclass

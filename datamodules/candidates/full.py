@@ -7,8 +7,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class FullCandidates:
-    """All N items. Where a trainable language model would have to read more than `max_tokens` tokens at every step, training
-    refuses to start and says the arithmetic."""
+    """All N items. Where a trainable language model would have to read more than `max_tokens` tokens at every step,
+    training refuses to start and says the arithmetic."""
 
     max_tokens: int = 100_000
 
@@ -21,7 +21,7 @@ class FullCandidates:
         """Raise `ValueError` where encoding the catalogue at every step is out of reach."""
         if catalogue_tokens > self.max_tokens:
             raise ValueError(
-                f"candidates=full with a language model that trains would read the whole catalogue, {catalogue_tokens:,} tokens, "
-                f"at every step; the limit candidates.max_tokens is {self.max_tokens:,}. Use candidates=sampled, "
-                "strategy=frozen, or raise the limit"
+                "candidates=full with a language model that trains would read the whole catalogue, "
+                f"{catalogue_tokens:,} tokens, at every step; the limit candidates.max_tokens is {self.max_tokens:,}. "
+                "Use candidates=sampled, strategy=frozen, or raise the limit"
             )

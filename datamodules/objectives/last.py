@@ -1,8 +1,8 @@
 """Ask once, at the end of a history, what came next.
 
 Every training event but a user's first becomes an example of its own, with the events before it as history: the data
-augmentation of GRU4Rec's successors (Tan et al. 2016, section 3.1). Needed by interests that look at the whole history at
-once; a causal interest learns the same questions from `next` in a fraction of the time.
+augmentation of GRU4Rec's successors (Tan et al. 2016, section 3.1). Needed by interests that look at the whole history
+at once; a causal interest learns the same questions from `next` in a fraction of the time.
 """
 
 from dataclasses import dataclass

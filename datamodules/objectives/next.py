@@ -1,7 +1,7 @@
 """Ask after every event what came next, all positions of a history in one pass.
 
-The training objective of causal sequence models (Radford et al. 2018 for text; Kang & McAuley 2018, SASRec section 3.5, for
-recommendation). Query time is the event's own time; the successor's time is never seen.
+The training objective of causal sequence models (Radford et al. 2018 for text; Kang & McAuley 2018, SASRec section 3.5,
+for recommendation). Query time is the event's own time; the successor's time is never seen.
 """
 
 from dataclasses import dataclass

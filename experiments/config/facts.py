@@ -18,7 +18,7 @@ RUNTIME: dict[str, frozenset[str]] = {
     "optimizer": frozenset({"params"}),
     "scheduler": frozenset({"optimizer", "total_steps"}),
     "trainer": frozenset({"callbacks", "logger", "default_root_dir", "plugins"}),
-    "logger": frozenset({"save_dir", "version"}),
+    "logger": frozenset({"save_dir"}),
 }
 
 

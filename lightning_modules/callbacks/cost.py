@@ -12,8 +12,8 @@ class Cost(pl.Callback):
     """Measures training without its first epoch (which compiles and warms up), and the test pass.
 
     seconds_per_epoch: median of the epochs after the first (of the first where there is no other), validation left out.
-    peak_memory_bytes: most allocated on a GPU, else the largest resident set of the process. A resumed run counts its own
-    epochs alone.
+    peak_memory_bytes: most allocated on a GPU, else the largest resident set of the process. A resumed run counts its
+    own epochs alone.
     """
 
     def __init__(self) -> None:

@@ -14,9 +14,9 @@ from torch import Tensor
 class Ema(pl.Callback):
     """average <- decay * average + (1 - decay) * weights after every optimizer step (Polyak & Juditsky 1992).
 
-    The decay is at most (1 + step) / (10 + step), so that early averages do not remember the start. Validation runs on the
-    average, and a checkpoint's `state_dict` is the average; the running weights travel beside it, for a resume. Mean and cuts
-    are those of the averaged model.
+    The decay is at most (1 + step) / (10 + step), so that early averages do not remember the start. Validation runs on
+    the average, and a checkpoint's `state_dict` is the average; the running weights travel beside it, for a resume.
+    Mean and cuts are those of the averaged model.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -51,14 +51,18 @@ class Ema(pl.Callback):
         """Weights in, average out."""
         self._swap(pl_module)
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         """The average takes the weights' place in the checkpoint."""
         if self.average:
             checkpoint["running_weights"] = {name: checkpoint["state_dict"][name] for name in self.average}
             checkpoint["state_dict"] = checkpoint["state_dict"] | self.average
             checkpoint["ema_step"] = self.step
 
-    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         """Going on with training: the average back into this callback, the running weights back into the model."""
         if trainer.training and "running_weights" in checkpoint:
             running = checkpoint["running_weights"]

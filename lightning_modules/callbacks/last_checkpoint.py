@@ -8,7 +8,8 @@ import pytorch_lightning as pl
 
 
 class LastCheckpoint(pl.Callback):
-    """Writes FOLDER/last.ckpt at the end of every epoch and, within one, when `seconds` have passed since the last time.
+    """Writes FOLDER/last.ckpt at the end of every epoch and, within one, when `seconds` have passed since the last
+    time.
 
     Must stand last among the callbacks: what the others do at the end of a batch or epoch has to be in the file.
     """
@@ -22,7 +23,8 @@ class LastCheckpoint(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Between optimizer steps gradients are accumulated and no checkpoint would hold them, so none is written there."""
+        """Between optimizer steps gradients are accumulated and no checkpoint would hold them, so none is written
+        there."""
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         due = time.monotonic() - self.written >= self.seconds
         if trainer.strategy.broadcast(due) and stepped and not trainer.is_last_batch:

@@ -2,8 +2,8 @@
 
     f(c|u) = <sum_v w(v|u) v, c> / temperature + prior(c)
 
-With similarity `cosine` node and candidate have unit length, which makes the graph head's sum without a cut; with `inner` they
-keep their lengths, as in SASRec (Kang & McAuley 2018, equation 7).
+With similarity `cosine` node and candidate have unit length, which makes the graph head's sum without a cut; with
+`inner` they keep their lengths, as in SASRec (Kang & McAuley 2018, equation 7).
 """
 
 from typing import Literal
@@ -36,9 +36,7 @@ class DotHead(nn.Module):
         self.temperature = Temperature(temperature)
         self.item_prior = make_prior(prior, item_counts)
 
-    def scores(
-        self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]
-    ) -> Float[Tensor, "Q C"]:
+    def scores(self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Float[Tensor, "Q C"]:
         """f(c|u) of every valid query."""
         user = (asked.interests.weights @ self._scaled(asked.interests.nodes))[asked.mask]
         return self.temperature(user @ self._scaled(vectors).T) + self.prior(ids)

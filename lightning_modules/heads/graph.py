@@ -2,8 +2,8 @@
 
     f(c|u) = sum_v w(v|u) * max(cos(v, c) - tau, 0) / temperature + prior(c)
 
-Without the cut the sum collapses to one dot product with sum_v w(v|u) v / |v|; the cut keeps separate interests separate: a
-candidate opposite to one interest loses nothing of another.
+Without the cut the sum collapses to one dot product with sum_v w(v|u) v / |v|; the cut keeps separate interests
+separate: a candidate opposite to one interest loses nothing of another.
 """
 
 from jaxtyping import Float, Int
@@ -30,9 +30,7 @@ class GraphHead(nn.Module):
         self.cut, self.temperature = Cut(tau), Temperature(temperature)
         self.item_prior = make_prior(prior, item_counts)
 
-    def scores(
-        self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]
-    ) -> Float[Tensor, "Q C"]:
+    def scores(self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Float[Tensor, "Q C"]:
         """f(c|u) of every valid query."""
         summed = asked.interests.weights @ self.similarity(asked, vectors)
         return self.temperature(summed[asked.mask]) + self.prior(ids)

@@ -1,14 +1,15 @@
 """The interest graph of a user, and how much each interest weighs now.
 
     edges      (i, j), j <= i:  a_ij = max(cos(v_i, v_j) - tau, 0)
-    nodes      v_i <- v_i + g * sum_j a_ij v_j / sum_j a_ij                          `steps` times, g learned, at first 0
-    weights    w_t(i) = softmax over i <= t of
+    nodes      v_i <- v_i + g * sum_j a_ij v_j / sum_j a_ij                          `steps` times, g learned, at first
+    0 weights    w_t(i) = softmax over i <= t of
                <Q v_t, K v_i> / sqrt(D)  - r log(1 + events since i) - d log(1 + days since i)
                + b[behaviour of i] + s * strength of i + e * log(1 + degree of i at t)
 
-Everything that is learned about a user's weights is a number a person can read: r, d, b, s and e. The idea of the graph is this
-project's own; its parts are the causal attention of SASRec (Kang & McAuley 2018), the mean aggregation of GraphSAGE (Hamilton
-et al. 2017) and the log age of memory decay (Anderson & Schooler 1991: need falls with a power of age).
+Everything that is learned about a user's weights is a number a person can read: r, d, b, s and e. The idea of the graph
+is this project's own; its parts are the causal attention of SASRec (Kang & McAuley 2018), the mean aggregation of
+GraphSAGE (Hamilton et al. 2017) and the log age of memory decay (Anderson & Schooler 1991: need falls with a power of
+age).
 """
 
 import math
@@ -28,8 +29,8 @@ from lightning_modules.types import Interests
 class GraphInterest(nn.Module):
     """Events as nodes, causal edges where their cosine exceeds tau, learned weights at every moment.
 
-    steps: rounds of propagation; 0 leaves the nodes what the backbone said. tau: see `parts.cut`. dropout: on the vectors.
-    After propagation a node means its event in the context of the related events before it.
+    steps: rounds of propagation; 0 leaves the nodes what the backbone said. tau: see `parts.cut`. dropout: on the
+    vectors. After propagation a node means its event in the context of the related events before it.
     """
 
     causal = True
@@ -64,9 +65,7 @@ class GraphInterest(nn.Module):
         pairs = events.mask[:, :, None] & events.mask[:, None, :]
         return (alike * pairs).tril(-1)
 
-    def propagate(
-        self, vectors: Float[Tensor, "B H D"], edges: Float[Tensor, "B H H"]
-    ) -> Float[Tensor, "B H D"]:
+    def propagate(self, vectors: Float[Tensor, "B H D"], edges: Float[Tensor, "B H H"]) -> Float[Tensor, "B H D"]:
         """`steps` rounds of weighted mean aggregation from earlier neighbours."""
         shares = edges / edges.sum(-1, keepdim=True).clamp(min=1e-6)
         for gate in self.gates:

@@ -1,7 +1,7 @@
 """The history read by a causal transformer: SASRec's user (Kang & McAuley 2018).
 
-Each position's contextual vector is a node, and the query at position t puts all its weight on node t: the single-vector model
-as a special case of the interest graph.
+Each position's contextual vector is a node, and the query at position t puts all its weight on node t: the
+single-vector model as a special case of the interest graph.
 """
 
 import torch
@@ -19,9 +19,7 @@ class TransformerInterest(nn.Module):
 
     causal = True
 
-    def __init__(
-        self, dim: int, history_length: int, layers: int = 2, heads: int = 2, dropout: float = 0.2
-    ) -> None:
+    def __init__(self, dim: int, history_length: int, layers: int = 2, heads: int = 2, dropout: float = 0.2) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers is {layers}; use interest=mean for no layer at all")

@@ -2,8 +2,8 @@
 
     loss = - sum_q value_q log( exp(f(c_q) - log q(c_q)) / sum_c exp(f(c) - log q(c)) ) / sum_q value_q
 
-With every item a candidate, log q = 0 and this is the full softmax. The correction makes the sampled softmax estimate the full
-one (Bengio & Senecal 2008; Yi et al. 2019, equation 4).
+With every item a candidate, log q = 0 and this is the full softmax. The correction makes the sampled softmax estimate
+the full one (Bengio & Senecal 2008; Yi et al. 2019, equation 4).
 """
 
 from collections.abc import Iterable

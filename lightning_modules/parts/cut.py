@@ -13,9 +13,10 @@ SAMPLE = 2048  # items whose mutual cosines estimate a quantile: two million pai
 class Cut(nn.Module):
     """max(cosine - tau, 0) with tau a number, or a quantile of the catalogue's cosines.
 
-    tau: a number in [-1, 1), or "q" and a share: "q0.9" lets the nearest tenth of all item pairs count. A quantile is taken
-    from the centred catalogue by `calibrate`; until then it is 0. `share` is the share of item pairs that the cut removes:
-    where it is nearly nothing, the graph is complete and scoring collapses to one dot product (module `heads.graph`).
+    tau: a number in [-1, 1), or "q" and a share: "q0.9" lets the nearest tenth of all item pairs count. A quantile is
+    taken from the centred catalogue by `calibrate`; until then it is 0. `share` is the share of item pairs that the cut
+    removes: where it is nearly nothing, the graph is complete and scoring collapses to one dot product (module
+    `heads.graph`).
     """
 
     tau: Tensor

@@ -2,19 +2,20 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from datamodules.types import Items, QueryBlock, TrainingLog
+from lightning_modules.recommender import Recommender
 from lightning_modules.types import Asked
 
 
 class TrainedScorer:
     """Encodes the catalogue once per pass and ranks from the vectors. `fit` does nothing: training is the trainer's.
 
-    model: a `lightning_modules.recommender.Recommender`. n_items: how many of the rows given to `prepare` are candidates.
+    n_items: how many of the rows given to `prepare` are candidates.
     """
 
-    def __init__(self, model: nn.Module, n_items: int) -> None:
+    def __init__(self, model: Recommender, n_items: int) -> None:
         self.model, self.n_items = model, n_items
         self._vectors: Tensor | None = None
         self._asked: tuple[QueryBlock, Asked] | None = None

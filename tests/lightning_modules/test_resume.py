@@ -52,10 +52,10 @@ class Losses(pl.Callback):
         self.at[trainer.current_epoch, index] = float(outputs["loss"])
 
 
-def run(root: Path, folder: Path, tiny_bert: Path, workers: int, accumulate: int, extra: list[pl.Callback], ema: bool) -> Any:
+def build(root: Path, tiny_bert: Path, workers: int) -> tuple[InterestDataModule, InterestModule]:
     torch.manual_seed(0)
     data = InterestDataModule(
-        SimulatorSource(users=60, items=60, seed=1),
+        SimulatorSource(users=60, items=60, events=20, seed=1),
         LeaveOneOutSplit(),
         NextObjective(20),
         SampledCandidates(20),
@@ -66,13 +66,10 @@ def run(root: Path, folder: Path, tiny_bert: Path, workers: int, accumulate: int
         num_workers=workers,
     )
     encoder = Encoder(LanguageModelBackbone(str(tiny_bert)), LoraStrategy())
-    model = Recommender(
-        encoder,
-        GraphInterest(encoder.dim, len(data.log.behaviours), dropout=0.2),
-        GraphHead(data.item_counts, tau="q0.5", prior="learned"),
-    )
+    interest = GraphInterest(encoder.dim, len(data.log.behaviours), dropout=0.2)
+    head = GraphHead(data.item_counts, tau="q0.5", prior="learned")
     module = InterestModule(
-        model,
+        Recommender(encoder, interest, head),
         SoftmaxLoss(),
         lambda groups: torch.optim.AdamW(groups, lr=1e-2),
         warmup_cosine,
@@ -80,13 +77,18 @@ def run(root: Path, folder: Path, tiny_bert: Path, workers: int, accumulate: int
         data.items,
         data.log.n_items,
     )
+    return data, module
+
+
+def run(root: Path, folder: Path, tiny_bert: Path, case: dict[str, Any], extra: list[pl.Callback]) -> Any:
+    data, module = build(root, tiny_bert, case["workers"])
     losses = Losses()
-    averages: list[pl.Callback] = [Ema(0.9)] if ema else []
+    averages: list[pl.Callback] = [Ema(0.9)] if case["ema"] else []
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=1,
         max_epochs=3,
-        accumulate_grad_batches=accumulate,
+        accumulate_grad_batches=case["accumulate"],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -98,7 +100,7 @@ def run(root: Path, folder: Path, tiny_bert: Path, workers: int, accumulate: int
     )
     last = folder / "last.ckpt"
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
+        trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     except InterruptedError:
         return losses.at, None, None
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -112,11 +114,12 @@ def run(root: Path, folder: Path, tiny_bert: Path, workers: int, accumulate: int
 def test_an_interrupted_run_ends_as_the_one_left_alone(
     tmp_path: Path, tiny_bert: Path, stop: int, workers: int, accumulate: int, ema: bool
 ) -> None:
+    case = {"workers": workers, "accumulate": accumulate, "ema": ema}
     for name in ("alone", "killed"):
         (tmp_path / name).mkdir()
-    losses, state, score = run(tmp_path, tmp_path / "alone", tiny_bert, workers, accumulate, [], ema)
-    before, nothing, _ = run(tmp_path, tmp_path / "killed", tiny_bert, workers, accumulate, [Stop(stop)], ema)
-    after, resumed, resumed_score = run(tmp_path, tmp_path / "killed", tiny_bert, workers, accumulate, [], ema)
+    losses, state, score = run(tmp_path, tmp_path / "alone", tiny_bert, case, [])
+    before, nothing, _ = run(tmp_path, tmp_path / "killed", tiny_bert, case, [Stop(stop)])
+    after, resumed, resumed_score = run(tmp_path, tmp_path / "killed", tiny_bert, case, [])
     assert nothing is None
     assert len(before) == stop
     assert len(after) <= len(losses) - stop + accumulate  # it went on, it did not start anew

@@ -1,0 +1,43 @@
+"""What a run tells its loggers: configuration at the start, curves through the trainer, results and cost at the end."""
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.wandb import WandbLogger
+
+from experiments.config.instantiate import instantiate
+from experiments.wiring import Config
+
+
+def build_loggers(config: Config, folder: Path) -> list[Logger]:
+    """The chosen loggers, writing into the run's folder; none is an empty list. A W&B run is named as its folder and
+    keeps its id when it is resumed."""
+    facts = {"save_dir": str(folder), "name": folder.name, "version": folder.name}
+    nodes = [node for node in (config.get("logger") or {}).values() if node]
+    loggers: Any = [instantiate(node, **{k: v for k, v in facts.items() if k not in node}) for node in nodes]
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            _define(logger, config["monitor"])
+    return loggers
+
+
+def conclude(loggers: list[Logger], config: Config, numbers: dict[str, float]) -> None:
+    """Configuration, final metrics and cost, into whatever the logger keeps for a whole run."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.config.update(config, allow_val_change=True)
+            logger.experiment.summary.update(numbers)
+        else:
+            logger.log_metrics(numbers)
+        logger.finalize("success")
+
+
+def _define(logger: WandbLogger, monitor: str) -> None:
+    """Summaries that a person compares: the best validation, the lowest loss; steps as the x axis."""
+    run = logger.experiment
+    if hasattr(run, "define_metric"):  # rank 0; the other ranks get a dummy
+        run.define_metric("trainer/global_step")
+        run.define_metric("valid/*", step_metric="trainer/global_step", summary="max")
+        run.define_metric("train/loss", step_metric="trainer/global_step", summary="min")
+        run.define_metric(monitor, step_metric="trainer/global_step", summary="max")
