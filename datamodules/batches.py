@@ -16,14 +16,14 @@ def step_order(lengths: np.ndarray, users_per_step: int, seed: int, epoch: int, 
     """Groups of examples with similar length, in random order: a function of (seed, epoch) and nothing else.
 
     Lengths are jittered by up to a quarter before sorting, so that groups differ between epochs. The list is filled up
-    to a multiple of `world` by repeating its first groups, so that all ranks make equally many steps.
+    to a multiple of `world` by repeating it from its first group on, so that all ranks make equally many steps.
     """
     rng = np.random.default_rng([seed, epoch])
     jittered = lengths * rng.uniform(0.75, 1.25, size=len(lengths))
     order = np.lexsort([rng.random(len(lengths)), jittered])
     groups = [order[i : i + users_per_step] for i in range(0, len(order), users_per_step)]
     shuffled = [groups[i] for i in rng.permutation(len(groups))]
-    return shuffled + shuffled[: -len(shuffled) % world]
+    return shuffled + [shuffled[i % len(shuffled)] for i in range(-len(shuffled) % world)]
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,12 @@ class Collator:
         window, mask = windows(self.examples.start[members], self.examples.stop[members])
         query, query_mask = windows(self.examples.offsets[members], self.examples.offsets[members + 1])
         position = np.where(query_mask, self.examples.position[query], 0)
-        answers = self.log.item[self.examples.target[query[query_mask]]].astype(np.int64)
+        target = self.examples.target[query[query_mask]]
+        answers = self.log.item[target].astype(np.int64)
         history = self.log.history_rows(window, self.row)
-        touched = np.concatenate([self.log.item[window[mask]].astype(np.int64), answers])
-        ids, log_q = self.sampler(np.unique(touched), len(touched), self.counts, rng)
+        touched = np.union1d(window[mask], target)  # events; most are history of one query and answer of another
+        seen = np.unique(self.log.item[touched]).astype(np.int64)
+        ids, log_q = self.sampler(seen, len(touched), self.counts, rng)
         distinct = np.union1d(history[mask], ids)
         return Batch(
             items=self.items(distinct),

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.batches import Collator
-from datamodules.corpus import Source
+from datamodules.corpus import DataError, Source
 from datamodules.examples import CandidateSampler, Examples, Objective
 from datamodules.loaders import ResumableLoader, TrainingSteps, block_loader
 from datamodules.log import EventLog
@@ -76,8 +76,14 @@ class InterestDataModule(pl.LightningDataModule):
 
     @cached_property
     def examples(self) -> Examples:
-        """What training asks."""
-        return self.objective(self.log.offsets[:-1], self.log.train_stop)
+        """What training asks. Raises `DataError` where that is nothing."""
+        made = self.objective(self.log.offsets[:-1], self.log.train_stop)
+        if not len(made):
+            raise DataError(
+                f"no user of {self.prepared.name!r} has 2 training events, so training can ask nothing: loosen the "
+                "filters or choose another split"
+            )
+        return made
 
     @cached_property
     def item_counts(self) -> Tensor:
@@ -108,7 +114,8 @@ class InterestDataModule(pl.LightningDataModule):
     def row(self) -> np.ndarray:
         """(behaviours, N) text row of a history event."""
         if self.tokenizer is not None:
-            return np.asarray(self.texts.row)
+            kinds = [self.prepared.behaviours.index(name) for name in self.log.behaviours]
+            return np.asarray(self.texts.row)[kinds]
         return np.broadcast_to(np.arange(self.log.n_items), (len(self.log.behaviours), self.log.n_items))
 
     def items(self, rows: np.ndarray | None = None) -> Items:

@@ -13,8 +13,9 @@ from datamodules.types import Events, Queries, TrainingLog
 class EventLog:
     """Flat columns over all events, users one after the other, each user's events in time order.
 
-    behaviour: 0 where the kind does not occur in training. strength: log(1 + strength) where none is negative,
-    standardised by the training events' mean and deviation, 0 where unknown.
+    behaviour: number in `behaviours`, which names the kinds that occur in training behind "", the unknown one.
+    strength: log(1 + strength) where none is negative, standardised by the training events' mean and deviation, 0 where
+    unknown.
     """
 
     offsets: np.ndarray
@@ -30,15 +31,16 @@ class EventLog:
     def of(cls, prepared: Prepared, split: Split) -> "EventLog":
         """The log of a prepared corpus; statistics come from its training events."""
         train = training_mask(prepared.offsets, split.train_stop)
+        behaviour = np.asarray(prepared.behaviour)
         return cls(
             offsets=np.asarray(prepared.offsets),
             train_stop=np.asarray(split.train_stop),
             item=np.asarray(prepared.item),
-            behaviour=known_behaviours(np.asarray(prepared.behaviour), train),
+            behaviour=known_behaviours(behaviour, train),
             strength=standardised(np.asarray(prepared.strength), train),
             time=None if prepared.time is None else np.asarray(prepared.time),
             n_items=len(prepared.item_keys),
-            behaviours=tuple(prepared.behaviours),
+            behaviours=tuple(prepared.behaviours[kind] for kind in kinds_of(behaviour, train)),
         )
 
     def training(self) -> TrainingLog:
@@ -80,9 +82,16 @@ def training_mask(offsets: np.ndarray, train_stop: np.ndarray) -> np.ndarray:
     return np.cumsum(edges)[:-1] > 0
 
 
+def kinds_of(behaviour: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Ids of the kinds that training events show, ascending; 0, unknown, always stands first."""
+    return np.union1d([0], behaviour[train]).astype(np.int64)
+
+
 def known_behaviours(behaviour: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Behaviour ids with those that never occur in training set to 0, unknown."""
-    return np.where(np.isin(behaviour, np.unique(behaviour[train])), behaviour, 0)
+    """Place of each event's kind among `kinds_of`; 0 for a kind that training never shows."""
+    kinds = kinds_of(behaviour, train)
+    place = np.searchsorted(kinds, behaviour).clip(max=len(kinds) - 1)
+    return np.where(kinds[place] == behaviour, place, 0)
 
 
 def standardised(strength: np.ndarray, train: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """One run: build, fit, rank validation and test, and say what came out. Knows no Hydra."""
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from pytorch_lightning.callbacks.model_checkpoint import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from datamodules.interest_datamodule import InterestDataModule
+from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.quiet import silence
 from experiments.reporting import build_loggers, conclude
 from experiments.results import collect
 from experiments.wiring import Config, build_data, build_module, build_scorer, trains
 from lightning_modules.callbacks.cost import Cost, peak_memory
-from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.checkpoint_io import AtomicCheckpointIO
 from lightning_modules.evaluation import evaluate
@@ -36,6 +38,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     silence()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = build_data(config)
+    for sentence in idle_settings(config):
+        warnings.warn(sentence, UserWarning, stacklevel=2)
     loggers = build_loggers(config, folder)
     tables, cost = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
     outcome = collect(tables, data, folder)
@@ -64,6 +68,7 @@ def fit_module(
     """Fit, take the best checkpoint by validation, rank both splits with it."""
     data.prepare_data()
     module = build_module(config, data)
+    require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
     best = ModelCheckpoint(
         folder,
         filename="best",
@@ -74,15 +79,19 @@ def fit_module(
     )
     cost = Cost()
     trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
-    last = folder / "last.ckpt"
-    trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    fit(trainer, module, data, folder / "last.ckpt")
     load_weights(module, folder / "best.ckpt")
     tables = rank_splits(trainer, module, data)
     summary = cost.summary(module, len(tables["test"]["query"]))
-    return tables, summary | {
-        "checkpoint_bytes": (folder / "best.ckpt").stat().st_size,
-        "epochs": trainer.current_epoch,
-    }
+    return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size}
+
+
+def fit(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule, last: Path) -> None:
+    """Train from the beginning or from `last`. A run that had stopped early when it was interrupted stays stopped."""
+    if not last.exists():
+        trainer.fit(module, datamodule=data)
+    elif not torch.load(last, map_location="cpu", weights_only=True)[OVER]:
+        trainer.fit(module, datamodule=data, ckpt_path=str(last), weights_only=True)
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:

@@ -97,8 +97,7 @@ class InterestModule(pl.LightningModule):
         self.log_dict(
             {f"valid/{name}": value for name, value in self.ranked["valid"].compute().items()}, prog_bar=False
         )
-        shares = {f"graph/cut_share_{i}": cut.share for i, cut in enumerate(self.model.cuts())}
-        self.log_dict(shares, prog_bar=False)
+        self.log_dict({f"graph/{name}": share for name, share in self.model.bite().items()}, prog_bar=False)
 
     def on_test_epoch_start(self) -> None:
         """Encode the catalogue once."""
@@ -130,8 +129,12 @@ class InterestModule(pl.LightningModule):
         told its loader where to go on, and it would start the epoch anew."""
         trainer = self.trainer
         batches = trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
-        total = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
-        return total if trainer.max_steps < 0 else min(total, trainer.max_steps)
+        epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+        limits = [] if trainer.max_epochs in (None, -1) else [epoch * trainer.max_epochs]
+        limits += [] if trainer.max_steps < 0 else [trainer.max_steps]
+        if not limits:
+            raise ValueError("a schedule needs to know its end: set trainer.max_epochs or trainer.max_steps")
+        return min(limits)
 
     def _items(self) -> Items:
         return self.transfer_batch_to_device(self.items(), self.device, 0)

@@ -1,5 +1,6 @@
 """The model as plain torch: encoder, interest and head in a row. Works in a notebook without any trainer."""
 
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -12,6 +13,8 @@ from lightning_modules.parts.encoder import Encoder
 from lightning_modules.types import Asked, Head, Interest, ScoreBlock
 
 CANDIDATES_AT_ONCE = 65_536
+LEAST_CUT = 0.05
+"""Share of item pairs below which a cut says next to nothing, and a warning says so."""
 
 
 class Recommender(nn.Module):
@@ -28,6 +31,7 @@ class Recommender(nn.Module):
     def __init__(self, encoder: Encoder, interest: Interest, head: Head) -> None:
         super().__init__()
         self.encoder, self.interest, self.head = encoder, interest, head
+        self._warned: set[str] = set()
 
     def ask(self, vectors: Float[Tensor, "U D"], events: Events, queries: Queries) -> Asked:
         """The interests of each user at each query; slots of `events` point into `vectors`."""
@@ -45,14 +49,39 @@ class Recommender(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, items: Items, n_items: int) -> Float[Tensor, "R D"]:
-        """Take mean and cuts from the catalogue (the first n_items rows); returns the centred vectors of all rows."""
+        """Take mean and cuts from the catalogue (the first n_items rows); returns the centred vectors of all rows.
+
+        Warns, once for each seam, where a cut removes less than `LEAST_CUT` of the item pairs.
+        """
         vectors = self.encoder.catalogue(items)
         self.encoder.centre(vectors[:n_items])
         centred = vectors - self.encoder.mean
-        for cut in self.cuts():
+        for seam, cut in self._cuts_by_seam().items():
             cut.calibrate(centred[:n_items])
+            self._warn_of_no_bite(seam, cut)
         return centred
 
     def cuts(self) -> list[Cut]:
-        """The thresholds in use."""
-        return [part for part in self.modules() if isinstance(part, Cut)]
+        """The thresholds in use, the interest's before the head's."""
+        return list(self._cuts_by_seam().values())
+
+    def bite(self) -> dict[str, Tensor]:
+        """`cut_share`: of all item pairs, those whose similarity the head's cut makes zero. `edge_density`: those that
+        are alike enough for an edge of the interest graph."""
+        cuts = self._cuts_by_seam()
+        shares = {"cut_share": cuts["head"].share} if "head" in cuts else {}
+        return shares | ({"edge_density": 1 - cuts["interest"].share} if "interest" in cuts else {})
+
+    def _cuts_by_seam(self) -> dict[str, Cut]:
+        return {name.partition(".")[0]: part for name, part in self.named_modules() if isinstance(part, Cut)}
+
+    def _warn_of_no_bite(self, seam: str, cut: Cut) -> None:
+        if cut.share < LEAST_CUT and seam not in self._warned:
+            self._warned.add(seam)
+            warnings.warn(
+                f"the cut of the {seam} (tau = {float(cut.tau):.3g}) removes {float(cut.share):.1%} of item pairs, less "
+                f"than {LEAST_CUT:.0%}: the graph is nearly complete, and its sum collapses to one vector. Raise "
+                f"{seam}.tau, or give a quantile, such as {seam}.tau=q0.5",
+                UserWarning,
+                stacklevel=2,
+            )

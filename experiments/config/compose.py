@@ -90,6 +90,8 @@ def _key_in(message: str) -> str | None:
 def _unknown_key(key: str, parent: DictConfig) -> str:
     """A key that no YAML holds: either the class takes it all the same, and Hydra wants a +, or it is misspelt."""
     name = re.split(r"[./]", key)[-1]
+    if "_target_" not in parent and not parent.keys():
+        return f"{key}: no YAML lists it; a new entry wants a plus: +{key}=..."
     known = [str(word) for word in parent if not str(word).startswith("_")]
     target = parent.get("_target_")
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 
@@ -15,8 +16,9 @@ class Ema(pl.Callback):
     """average <- decay * average + (1 - decay) * weights after every optimizer step (Polyak & Juditsky 1992).
 
     The decay is at most (1 + step) / (10 + step), so that early averages do not remember the start. Validation runs on
-    the average, and a checkpoint's `state_dict` is the average; the running weights travel beside it, for a resume.
-    Mean and cuts are those of the averaged model.
+    the average, which stays in the model until training goes on: so every checkpoint's `state_dict` is the average, also
+    of weights alone, about which no callback is asked. The running weights travel beside it, for a resume. Mean and
+    cuts are those of the averaged model. Outside of `fit` the model is evaluated as it is.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -24,6 +26,7 @@ class Ema(pl.Callback):
             raise ValueError(f"decay is {decay}; a moving average decays by a factor between 0 and 1")
         self.decay = decay
         self.average: dict[str, Tensor] = {}
+        self.running: dict[str, Tensor] = {}  # the weights, while the average is in their place
         self.step = 0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -43,20 +46,31 @@ class Ema(pl.Callback):
         for name, parameter in _trained(pl_module):
             self.average[name].lerp_(parameter, 1 - decay)
 
+    @torch.no_grad()
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Average in, weights out."""
-        self._swap(pl_module)
+        if trainer.state.fn is TrainerFn.FITTING and not self.running:
+            for name, parameter in _trained(pl_module):
+                self.running[name] = parameter.detach().clone()
+                parameter.copy_(self.average[name])
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Weights in, average out."""
-        self._swap(pl_module)
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Weights in: validation was within the epoch."""
+        self._go_on(pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Weights in: validation ended the epoch."""
+        self._go_on(pl_module)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """The average takes the weights' place in the checkpoint."""
         if self.average:
-            checkpoint["running_weights"] = {name: checkpoint["state_dict"][name] for name in self.average}
+            weights = self.running or checkpoint["state_dict"]
+            checkpoint["running_weights"] = {name: weights[name] for name in self.average}
             checkpoint["state_dict"] = checkpoint["state_dict"] | self.average
             checkpoint["ema_step"] = self.step
 
@@ -71,12 +85,9 @@ class Ema(pl.Callback):
             pl_module.load_state_dict(running, strict=False)
 
     @torch.no_grad()
-    def _swap(self, pl_module: pl.LightningModule) -> None:
-        for name, parameter in _trained(pl_module):
-            if name in self.average:
-                held = parameter.detach().clone()
-                parameter.copy_(self.average[name])
-                self.average[name] = held
+    def _go_on(self, pl_module: pl.LightningModule) -> None:
+        for name, parameter in _trained(pl_module) if self.running else ():
+            parameter.copy_(self.running.pop(name))
 
 
 def _trained(module: pl.LightningModule) -> list[tuple[str, torch.nn.Parameter]]:

@@ -7,6 +7,9 @@ from typing import Any
 import pytorch_lightning as pl
 
 
+OVER = "training_is_over"
+
+
 class LastCheckpoint(pl.Callback):
     """Writes FOLDER/last.ckpt at the end of every epoch and, within one, when `seconds` have passed since the last
     time.
@@ -33,6 +36,12 @@ class LastCheckpoint(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After validation."""
         self._write(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Whether training was over: a run killed while it was tested must not train an epoch more than another."""
+        checkpoint[OVER] = trainer.should_stop
 
     def _write(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self.path)

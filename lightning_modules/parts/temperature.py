@@ -10,7 +10,11 @@ LARGEST_SCALE = 100.0
 
 
 class Temperature(nn.Module):
-    """Divides scores by a learned positive number, at first `initial`, never below 0.01."""
+    """Divides scores by a learned positive number, at first `initial`, never below 0.01.
+
+    The bound passes the gradient on as if it were not there; a clamp's gradient is zero, and a temperature that once
+    came to its bound would stay there.
+    """
 
     def __init__(self, initial: float = 0.07) -> None:
         super().__init__()
@@ -19,4 +23,5 @@ class Temperature(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(initial)))
 
     def forward(self, scores: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return scores * self.log_scale.exp().clamp(max=LARGEST_SCALE)
+        scale = self.log_scale.exp()
+        return scores * (scale - (scale - LARGEST_SCALE).clamp(min=0).detach())

@@ -20,11 +20,20 @@ class TrainedScorer:
         self._vectors: Tensor | None = None
         self._asked: tuple[QueryBlock, Asked] | None = None
 
+    @property
+    def vectors(self) -> Float[Tensor, "R D"]:
+        """Centred vectors of all rows given to `prepare`; raises `RuntimeError` before it."""
+        if self._vectors is None:
+            raise RuntimeError("vectors were asked before prepare() gave the catalogue")
+        return self._vectors
+
     def fit(self, train: TrainingLog, items: Items) -> None:
         """The model arrives trained."""
 
     def prepare(self, items: Items) -> None:
-        """Encode all rows; centre and cuts are taken anew from the catalogue."""
+        """Encode all rows; centre and cuts are taken anew from the catalogue. The model is left in eval mode: outside
+        of a trainer nobody else switches its dropout off."""
+        self.model.eval()
         self._vectors = self.model.calibrate(items, self.n_items)
         self._asked = None
 
