@@ -5,6 +5,7 @@ is padded to the first of a fixed ladder of lengths that holds it, every block h
 whole blocks.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,9 @@ class QueryBlocks(Dataset[QueryBlock]):
         if index >= len(self.members):
             raise IndexError(index)
         return self.block(self.members[index])
+
+    def __iter__(self) -> Iterator[QueryBlock]:
+        return (self[index] for index in range(len(self)))
 
     def block(self, members: np.ndarray) -> QueryBlock:
         """The block of the given queries, filled up with copies of the first one under number -1."""

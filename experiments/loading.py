@@ -44,7 +44,9 @@ class LoadedRun:
     def model(self) -> Recommender:
         """The recommender as plain torch. Raises `ValueError` where nothing was trained."""
         if self.module is None:
-            raise ValueError(f"{self.folder.name} has no model with interests: {type(self.fitted).__name__} is closed-form")
+            raise ValueError(
+                f"{self.folder.name} has no model with interests: {type(self.fitted).__name__} is closed-form"
+            )
         return self.module.model
 
     @cached_property

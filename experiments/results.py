@@ -28,12 +28,19 @@ def collect(tables: dict[str, dict[str, Any]], data: InterestDataModule, folder:
     for split, table in tables.items():
         full = describe_queries(table, data, split)
         write_table(folder / f"queries-{split}.parquet", full)
-        metrics |= means(full, split) | slice_means(full, counts, split)
-        intervals |= table_intervals(full, split)
-        cold = {name: column[full["cold"]] for name, column in full.items()}
-        if len(cold["query"]):
-            intervals |= table_intervals(cold, f"{split}/cold")
+        found = summarise(full, counts, split)
+        metrics |= found.metrics
+        intervals |= found.intervals
     return Outcome(metrics, intervals)
+
+
+def summarise(full: Table, item_counts: np.ndarray, split: str) -> Outcome:
+    """What one split's described queries say: means, also of every slice; intervals of all queries and of cold ones."""
+    intervals = table_intervals(full, split)
+    cold = {name: column[full["cold"]] for name, column in full.items()}
+    if len(cold["query"]):
+        intervals |= table_intervals(cold, f"{split}/cold")
+    return Outcome(means(full, split) | slice_means(full, item_counts, split), intervals)
 
 
 def describe_queries(table: Table, data: InterestDataModule, split: str) -> Table:

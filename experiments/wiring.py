@@ -33,11 +33,14 @@ class Facts:
     n_behaviours: int
     history_length: int
     item_counts: torch.Tensor
+    has_times: bool
 
     @classmethod
     def of(cls, data: InterestDataModule) -> "Facts":
         """The facts of a data module."""
-        return cls(data.log.n_items, len(data.log.behaviours), data.objective.history_length, data.item_counts)
+        log = data.log
+        length = data.objective.history_length
+        return cls(log.n_items, len(log.behaviours), length, data.item_counts, log.time is not None)
 
 
 def trains(config: Config) -> bool:

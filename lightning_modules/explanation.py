@@ -30,8 +30,9 @@ class Explanation:
     """One user's H events, V interest nodes and C candidates.
 
     owner: the event that a node stands for, -1 for none. weights: now. timeline: row h holds the weights as they stood
-    when event h had just happened. event_cosine: of the events' centred vectors; tau: the graph's threshold on it, None
-    where nothing in the model cuts. node_cosine: of the nodes. contributions sum over V, with the prior, to scores.
+    when event h had just happened. event_cosine: of the events' centred vectors; tau: the threshold of the
+    interest, else of the head, on it; None where neither cuts. node_cosine: of the nodes. contributions sum over V,
+    with the prior, to scores.
     """
 
     meaning: Meaning

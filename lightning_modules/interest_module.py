@@ -82,7 +82,7 @@ class InterestModule(pl.LightningModule):
         """The optimizer's step, then what the strategy does after one."""
         super().optimizer_step(*args, **kwargs)
         if self.model.encoder.plan.after_step is not None:
-            self.model.encoder.plan.after_step(self.global_step)
+            self.model.encoder.plan.after_step(self.global_step + 1)  # the trainer counts after this hook
 
     def on_validation_epoch_start(self) -> None:
         """Encode the catalogue once."""

@@ -56,31 +56,31 @@ class Recommender(nn.Module):
         vectors = self.encoder.catalogue(items)
         self.encoder.centre(vectors[:n_items])
         centred = vectors - self.encoder.mean
-        for seam, cut in self._cuts_by_seam().items():
+        for seam, cut in self._placed_cuts():
             cut.calibrate(centred[:n_items])
             self._warn_of_no_bite(seam, cut)
         return centred
 
     def cuts(self) -> list[Cut]:
         """The thresholds in use, the interest's before the head's."""
-        return list(self._cuts_by_seam().values())
+        return [cut for _, cut in self._placed_cuts()]
 
     def bite(self) -> dict[str, Tensor]:
         """`cut_share`: of all item pairs, those whose similarity the head's cut makes zero. `edge_density`: those that
         are alike enough for an edge of the interest graph."""
-        cuts = self._cuts_by_seam()
-        shares = {"cut_share": cuts["head"].share} if "head" in cuts else {}
-        return shares | ({"edge_density": 1 - cuts["interest"].share} if "interest" in cuts else {})
+        share = {seam: cut.share for seam, cut in self._placed_cuts()}
+        found = {"cut_share": share["head"]} if "head" in share else {}
+        return found | ({"edge_density": 1 - share["interest"]} if "interest" in share else {})
 
-    def _cuts_by_seam(self) -> dict[str, Cut]:
-        return {name.partition(".")[0]: part for name, part in self.named_modules() if isinstance(part, Cut)}
+    def _placed_cuts(self) -> list[tuple[str, Cut]]:
+        return [(name.partition(".")[0], part) for name, part in self.named_modules() if isinstance(part, Cut)]
 
     def _warn_of_no_bite(self, seam: str, cut: Cut) -> None:
         if cut.share < LEAST_CUT and seam not in self._warned:
             self._warned.add(seam)
             warnings.warn(
-                f"the cut of the {seam} (tau = {float(cut.tau):.3g}) removes {float(cut.share):.1%} of item pairs, less "
-                f"than {LEAST_CUT:.0%}: the graph is nearly complete, and its sum collapses to one vector. Raise "
+                f"the cut of the {seam} (tau = {float(cut.tau):.3g}) removes {float(cut.share):.1%} of item pairs, "
+                f"less than {LEAST_CUT:.0%}: the graph is nearly complete, and its sum collapses to one vector. Raise "
                 f"{seam}.tau, or give a quantile, such as {seam}.tau=q0.5",
                 UserWarning,
                 stacklevel=2,

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 
+import numpy as np
+
 from datamodules.corpus import DataError
 from datamodules.prepared import Prepared
 
@@ -30,7 +32,8 @@ class Catalogue:
         return tuple(title or key for title, key in zip(named, self.prepared.item_keys, strict=True))
 
     def by_key(self, keys: Sequence[str]) -> tuple[list[int], list[str]]:
-        """(ids of the known keys, the unknown keys), each in the given order. Raises `DataError` where none is known."""
+        """(ids of the known keys, the unknown keys), each in the given order. Raises `DataError` where none is
+        known."""
         known = [self._id_of_key[key] for key in keys if key in self._id_of_key]
         unknown = [key for key in keys if key not in self._id_of_key]
         if not keys:
@@ -56,6 +59,7 @@ class Catalogue:
             if len(found) == 1:
                 return found[0]
             if found:
+                found.sort(key=lambda item: -self._events[item])
                 raise DataError(f"title {title!r} fits {len(found)} items: {self._named(found)}; write more of it")
         near = get_close_matches(wanted, self._words, n=SHOWN, cutoff=0.4)
         places = [self._words.index(words) for words in near]
@@ -65,6 +69,10 @@ class Catalogue:
     @cached_property
     def _id_of_key(self) -> dict[str, int]:
         return {key: item for item, key in enumerate(self.prepared.item_keys)}
+
+    @cached_property
+    def _events(self) -> list[int]:
+        return np.bincount(self.prepared.item, minlength=self.prepared.items.num_rows).tolist()
 
     @cached_property
     def _words(self) -> list[str]:

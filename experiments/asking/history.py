@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datamodules.corpus import DataError
 from experiments.asking.catalogue import Catalogue
 
+NAMELESS = "somebody new"
+"""Whom a history belongs to where nobody says."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -27,14 +30,14 @@ class History:
     unknown: tuple[str, ...] = ()
 
 
-def of_keys(keys: Sequence[str], catalogue: Catalogue, user: str = "new") -> History:
+def of_keys(keys: Sequence[str], catalogue: Catalogue, user: str = NAMELESS) -> History:
     """A history of item ids, oldest first. Raises `DataError` where there are none, or none is known."""
     known, unknown = catalogue.by_key(keys)
     behaviour = usual_behaviour(catalogue)
     return History(user, tuple(Event(item, behaviour) for item in known), tuple(unknown))
 
 
-def of_titles(titles: Sequence[str], catalogue: Catalogue, user: str = "new") -> History:
+def of_titles(titles: Sequence[str], catalogue: Catalogue, user: str = NAMELESS) -> History:
     """A history of titles, oldest first. Raises `DataError` for a title that means no item, or several."""
     if not titles:
         raise DataError("the history is empty; name at least one title")

@@ -2,16 +2,15 @@
 
 import csv
 import math
-from datetime import UTC, datetime
 from pathlib import Path
 
 from datamodules.corpus import DataError
 from datamodules.inspection import require_known
 from experiments.asking.catalogue import Catalogue
-from experiments.asking.history import Event, History, usual_behaviour
+from experiments.asking.history import NAMELESS, Event, History, usual_behaviour
+from experiments.asking.moment import moment
 
 COLUMNS = ("item", "title", "user", "behaviour", "time", "strength")
-FORM_OF_TIME = "write seconds since 1970 or a date such as 2024-05-31T18:30"
 
 
 def read_histories(path: Path, catalogue: Catalogue) -> list[History]:
@@ -24,27 +23,10 @@ def read_histories(path: Path, catalogue: Catalogue) -> list[History]:
     """
     users: dict[str, list[tuple[int, dict[str, str]]]] = {}
     for line, row in _rows(path):
-        users.setdefault(row.get("user") or "new", []).append((line, row))
+        users.setdefault(row.get("user") or NAMELESS, []).append((line, row))
     if not users:
         raise DataError("holds no event below its header; write one line for each", path)
     return [_history(user, rows, path, catalogue) for user, rows in users.items()]
-
-
-def moment(text: str) -> float:
-    """Seconds since 1970 from a number of them or an ISO 8601 date. Raises `ValueError` for anything else."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            date = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f"{text!r} is no time; write seconds since 1970 or a date such as 2024-05-31T18:30"
-            ) from None
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(seconds):
-        raise ValueError(f"{text!r} is no time; write seconds since 1970 or a date such as 2024-05-31T18:30")
-    return seconds
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

@@ -3,7 +3,7 @@
 The longest key that begins a node's path decides; a name that no key lists is a person's choice.
 """
 
-CATALOGUE = frozenset({"n_items", "n_behaviours", "history_length", "item_counts"})
+CATALOGUE = frozenset({"n_items", "n_behaviours", "history_length", "item_counts", "has_times"})
 
 RUNTIME: dict[str, frozenset[str]] = {
     "datamodule": frozenset({"split", "objective", "candidates", "root", "text", "tokenizer", "seed"}),

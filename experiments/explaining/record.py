@@ -17,8 +17,8 @@ from lightning_modules.types import Events
 MEANINGS: dict[Meaning, str] = {
     "event": "An interest is an event's own vector.",
     "context": (
-        "An interest is an event in its context: its vector has taken in those of related events, so what it gives to an "
-        "item comes in part from them."
+        "An interest is an event in its context: its vector has taken in those of related events, so what it gives "
+        "to an item comes in part from them."
     ),
     "state": (
         "The one interest that counts is the history as a whole, as the last event's contextual vector holds it; its "
@@ -152,14 +152,15 @@ def _past(events: Events, data: InterestDataModule, catalogue: Catalogue, timed:
 def _interests(found: Explanation, past: tuple[PastEvent, ...]) -> tuple[Interest, ...]:
     numbers = groups(found.node_cosine.numpy())
     rows = zip(found.owner.tolist(), found.weights.tolist(), numbers, strict=True)
+    up_to = "until " if found.meaning == "state" else ""
     return tuple(
-        Interest(owner if owner >= 0 else None, past[owner].title if owner >= 0 else f"learned {place}", weight, group)
+        Interest(None, f"learned interest {place}", weight, group)
+        if owner < 0
+        else Interest(owner, up_to + past[owner].title, weight, group)
         for place, (owner, weight, group) in enumerate(rows, start=1)
     )
 
 
 def _reasons(found: Explanation, answered: Answer) -> tuple[Reason, ...]:
     columns = zip(answered.recommended, found.prior.tolist(), found.contributions.T.tolist(), strict=True)
-    return tuple(
-        Reason(one.place, one.item, one.title, one.score, prior, tuple(gave)) for one, prior, gave in columns
-    )
+    return tuple(Reason(one.place, one.item, one.title, one.score, prior, tuple(gave)) for one, prior, gave in columns)

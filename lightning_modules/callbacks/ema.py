@@ -16,9 +16,9 @@ class Ema(pl.Callback):
     """average <- decay * average + (1 - decay) * weights after every optimizer step (Polyak & Juditsky 1992).
 
     The decay is at most (1 + step) / (10 + step), so that early averages do not remember the start. Validation runs on
-    the average, which stays in the model until training goes on: so every checkpoint's `state_dict` is the average, also
-    of weights alone, about which no callback is asked. The running weights travel beside it, for a resume. Mean and
-    cuts are those of the averaged model. Outside of `fit` the model is evaluated as it is.
+    the average, which stays in the model until training goes on: so every checkpoint's `state_dict` is the average,
+    also where it is of weights alone, about which no callback is asked. The running weights travel beside it, for a
+    resume. Mean and cuts are those of the averaged model. Outside of `fit` the model is evaluated as it is.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -57,11 +57,11 @@ class Ema(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Weights in: validation was within the epoch."""
+        """Weights in: training goes on."""
         self._go_on(pl_module)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Weights in: validation ended the epoch."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Weights in: training is over."""
         self._go_on(pl_module)
 
     def on_save_checkpoint(

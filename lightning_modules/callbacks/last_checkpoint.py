@@ -6,7 +6,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-
 OVER = "training_is_over"
 
 

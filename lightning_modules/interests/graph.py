@@ -30,13 +30,20 @@ class GraphInterest(nn.Module):
     """Events as nodes, causal edges where their cosine exceeds tau, learned weights at every moment.
 
     steps: rounds of propagation; 0 leaves the nodes what the backbone said. tau: see `parts.cut`. dropout: on the
-    vectors. After propagation a node means its event in the context of the related events before it.
+    vectors. has_times: whether the corpus has times; without them age is counted in events alone. After propagation a
+    node means its event in the context of the related events before it.
     """
 
     causal = True
 
     def __init__(
-        self, dim: int, n_behaviours: int, steps: int = 1, tau: float | str = 0.0, dropout: float = 0.1
+        self,
+        dim: int,
+        n_behaviours: int,
+        has_times: bool = True,
+        steps: int = 1,
+        tau: float | str = 0.0,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if steps < 0:
@@ -44,7 +51,8 @@ class GraphInterest(nn.Module):
         self.cut, self.dropout = Cut(tau), nn.Dropout(dropout)
         self.gates = nn.Parameter(torch.zeros(steps))
         self.query, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
-        self.step_decay, self.day_decay = nn.Parameter(torch.tensor(0.5)), nn.Parameter(torch.tensor(0.0))
+        self.step_decay = nn.Parameter(torch.tensor(0.5))
+        self.day_decay = nn.Parameter(torch.tensor(0.0)) if has_times else None  # what is never used never trains
         self.behaviour = nn.Parameter(torch.zeros(n_behaviours))
         self.strength, self.degree = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(0.0))
 
@@ -82,7 +90,7 @@ class GraphInterest(nn.Module):
         """Minus learned multiples of log age, in events and, where the corpus has times, in days."""
         score = -self.step_decay * log_steps(events, queries)
         days = log_days(events, queries)
-        return score if days is None else score - self.day_decay * days
+        return score if days is None or self.day_decay is None else score - self.day_decay * days
 
     def log_degree(self, edges: Float[Tensor, "B H H"], queries: Queries) -> Float[Tensor, "B T H"]:
         """log(1 + edge weight of i within the graph as it stood at the query's position)."""

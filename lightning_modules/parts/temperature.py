@@ -24,4 +24,4 @@ class Temperature(nn.Module):
 
     def forward(self, scores: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         scale = self.log_scale.exp()
-        return scores * (scale - (scale - LARGEST_SCALE).clamp(min=0).detach())
+        return scores * (scale.detach().clamp(max=LARGEST_SCALE) + (scale - scale.detach()))

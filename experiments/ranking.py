@@ -1,0 +1,50 @@
+"""Rank one split with a loaded run, as its training did."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from datamodules.storage import atomic_write
+from experiments.config.instantiate import instantiate
+from experiments.loading import LoadedRun
+from experiments.quiet import silence
+from experiments.results import describe_queries, summarise
+from experiments.training import build_trainer
+from lightning_modules.evaluation import evaluate, write_table
+from lightning_modules.slices import Table
+
+ALONE = {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+"""One process is enough to rank; the numbers do not depend on how many (law 1)."""
+
+
+def rank_split(run: LoadedRun, split: str) -> Table:
+    """Values of every query of "valid" or "test". A trained model is ranked by its trainer, and so in its precision."""
+    if run.module is None:
+        protocol: Any = instantiate(run.config["metrics"])
+        return evaluate(run.scorer, run.data.blocks(split), run.data.log.n_items, protocol)
+    silence()
+    config = run.config | {"callbacks": {}, "trainer": run.config["trainer"] | ALONE}
+    trainer = build_trainer(config, run.folder, [], [])
+    run.data.validation_sample = None
+    if split == "valid":
+        trainer.validate(run.module, dataloaders=run.data.val_dataloader(), verbose=False)
+    else:
+        trainer.test(run.module, dataloaders=run.data.test_dataloader(), verbose=False)
+    return run.module.table(split)
+
+
+def write_ranking(run: LoadedRun, split: str, table: Table, out: Path) -> dict[str, Any]:
+    """Write the described queries to OUT's name with .parquet, then what they say to OUT, and return that."""
+    full = describe_queries(table, run.data, split)
+    found = summarise(full, run.data.item_counts.numpy(), split)
+    record = {
+        "run": run.folder.name,
+        "split": split,
+        "queries": len(full["query"]),
+        "metrics": found.metrics,
+        "intervals": found.intervals,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(out.with_suffix(".parquet"), full)
+    atomic_write(out, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return record

@@ -1,0 +1,55 @@
+"""Tiny runs, each made once by the code that makes every run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.config.compose import compose
+from experiments.runs.folder import RunFolder
+from experiments.runs.result import done
+from experiments.training import train
+
+WORLD = (
+    "datamodule.source.users=60",
+    "datamodule.source.items=60",
+    "datamodule.source.events=14",
+    "datamodule.users_per_step=16",
+    "objective.history_length=12",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "logger=none",
+    "callbacks.progress=null",
+    "callbacks.startup_table=null",
+)
+RUNS = {
+    "graph": ("backbone=bert_tiny", "strategy=lora", "head.prior=popularity", "interest.steps=2", "optimizer.lr=0.03"),
+    "attention": ("backbone=bert_tiny", "strategy=frozen", "interest=attention", "head=dot", "head.prior=learned"),
+    "sasrec": ("experiment=sasrec",),
+    "popularity": ("experiment=popularity",),
+    "oracle": ("experiment=oracle",),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """NAME -> the folder of a finished run on one small simulated world, trained when it is first asked for."""
+    root = tmp_path_factory.mktemp("tiny-runs")
+    made: dict[str, Path] = {}
+
+    def folder_of(name: str) -> Path:
+        if name not in made:
+            made[name] = _make(root / name, [*RUNS[name], *WORLD, f"runs_dir={root}"])
+        return made[name]
+
+    return folder_of
+
+
+def _make(path: Path, overrides: list[str]) -> Path:
+    path.mkdir()
+    folder, config = RunFolder(path), compose(overrides)
+    folder.write("config.json", config)
+    folder.write("overrides.json", overrides)
+    done(folder, train(config, path))
+    return path
