@@ -1,8 +1,9 @@
 """Seven recommenders on a simulated world, and one table of them, by the programs that a person would type.
 
-    python -m experiments.demo
+    python -m experiments.demo [OVERRIDE ...]
 
-Three sweeps, then `experiments.tabulate` over their manifests. Finished runs are reused. The text rows read the
+Three sweeps, with the overrides added to each, then `experiments.tabulate` over their manifests. Finished runs are
+reused. The text rows read the
 descriptions alone and train on the items of the batch, so that an item without any training event is never a negative;
 their vectors are projected to the 64 dimensions that SASRec has. Learning rates were chosen on validation, of 1e-3,
 3e-3 and 1e-2 (full: 1e-4, 3e-4, 1e-3).
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from experiments.runs.provenance import ROOT
 
-BASELINES = ("experiment=oracle,popularity,sasrec", "datamodule.users_per_step=16")
+BASELINES = ("experiment=oracle,popularity,sasrec", "datamodule.users_per_step=16", "optimizer.lr=2e-3")
 TEXT = (
     "experiment=interest_graph",
     'text.pattern="{description}"',
@@ -37,7 +38,7 @@ COLUMNS = ("test/ndcg@10", "test/hr@10", "test/cold/hr@10")
 def main() -> None:
     """Entry point. Exit status of the first program that failed; the last line is the table's path."""
     begun = time.perf_counter()
-    manifests = [sweep(words) for words in SWEEPS]
+    manifests = [sweep([*words, *sys.argv[1:]]) for words in SWEEPS]
     print(f"all runs: {time.perf_counter() - begun:.0f} s\n", flush=True)
     by = ("--by", "experiment", "strategy", "--reference", "strategy=frozen")
     call("experiments.tabulate", [*map(str, manifests), *by, "--metrics", *COLUMNS])

@@ -1,4 +1,4 @@
-"""Batches against a slow and obvious twin, over every objective and every choice of candidates."""
+"""Law 6: batches equal a slow and obvious twin, over every objective and every choice of candidates."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Loaders: every rank its own steps, the same steps with workers, and a resume that goes on where it stopped."""
+"""Law 5 in the data: each rank its own steps, the same ones with workers, and a resume goes on where it stopped."""
 
 import pytest
 import torch

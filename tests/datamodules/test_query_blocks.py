@@ -1,4 +1,4 @@
-"""Blocks of evaluation queries: of fixed shape, everyone in one, and what they say of each query."""
+"""Blocks of evaluation queries: of fixed shape (law 1), everyone in one, and what they say of each query."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,15 @@ def test_every_query_is_in_one_block_of_its_width(data, split):
         assert block.events.slot.shape[0] == BLOCK
         assert block.query.tolist() == [*members.tolist(), *[-1] * (BLOCK - len(members))]
         assert block.events.mask.sum(1)[: len(members)].tolist() == lengths.tolist()
+
+
+def test_a_block_is_as_wide_as_its_rung_also_where_nobody_fills_it(data):
+    blocks = data.blocks("valid")
+    for members in blocks.members:
+        lengths = np.minimum((blocks.queries.stop - data.log.offsets[blocks.queries.user])[members], 20)
+        shortest = blocks.block(members[[lengths.argmin()]])
+        assert shortest.events.slot.shape == (BLOCK, ladder_width(int(lengths.max()), 20))
+        assert lengths.min() < shortest.events.slot.shape[1]
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])

@@ -1,5 +1,4 @@
-"""Heads against their formula as a loop; law 9: graph and dot differ where the cut bites, and are one where it does
-not."""
+"""Law 6: heads equal their formula as a loop. Law 9: graph and dot differ where the cut bites, and are one elsewhere."""
 
 import pytest
 import torch

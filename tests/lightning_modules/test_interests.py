@@ -1,5 +1,4 @@
-"""Interests against their formulas, read from the docstrings and written out as loops, and against PyTorch's own
-layers."""
+"""Law 6: interests equal their formulas, read from the docstrings and written out as loops, and PyTorch's layers."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The loss over blocks of candidates: one block or many, PyTorch's own, and what log-q is for."""
+"""The loss over blocks of candidates: one block or many (law 6), PyTorch's own, and what log-q is for."""
 
 import pytest
 import torch
