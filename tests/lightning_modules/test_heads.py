@@ -1,4 +1,4 @@
-"""Law 6: heads equal their formula as a loop. Law 9: graph and dot differ where the cut bites, and are one elsewhere."""
+"""Law 6: heads equal their formula as a loop. Law 9: graph and dot differ where the cut bites, and only there."""
 
 import pytest
 import torch
