@@ -108,11 +108,18 @@ def perturbed(check: Check, name: str, encoder: Encoder, own: list[Trainable], i
         return
     noise(own)
     start = vectors(encoder, items)
-    check.hold(f"{name}: a perturbation moves the vectors by", f"{distance(before, start):.2g}", "> 0", distance(before, start) > 0)
+    check.hold(
+        f"{name}: a perturbation moves the vectors by",
+        f"{distance(before, start):.2g}",
+        "> 0",
+        distance(before, start) > 0,
+    )
     silent = [entry.name for entry in own if distance(start, moved_alone(encoder, entry, items)) < 1e-6]
     unexpected = [tensor for tensor in silent if not tensor.endswith(WITHOUT_EFFECT)]
     known = len(silent) - len(unexpected)
-    found = f"{len(own) - len(silent)} of {len(own)} move them alone" + (f", {known} key biases cannot" if known else "")
+    found = f"{len(own) - len(silent)} of {len(own)} move them alone" + (
+        f", {known} key biases cannot" if known else ""
+    )
     check.hold(f"{name}: each tensor has an effect", found, "all but key biases", not unexpected)
 
 

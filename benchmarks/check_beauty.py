@@ -35,9 +35,7 @@ def main() -> int:
     hybrid = train(*words(epochs))
     for metric, (low, high) in POPULARITY.items():
         found = round(popularity.metrics[metric], 4)
-        check.hold(
-            f"popularity {metric}", shown(popularity, metric), f"{low:.4f} to {high:.4f}", low <= found <= high
-        )
+        check.hold(f"popularity {metric}", shown(popularity, metric), f"{low:.4f} to {high:.4f}", low <= found <= high)
     for metric, least in LEAST.items():
         check.hold(f"interest graph {metric}", shown(hybrid, metric), f">= {least}", hybrid.metrics[metric] >= least)
     check.hold("epochs", hybrid.cost["epochs"], f"<= {EPOCHS}", (hybrid.cost["epochs"] or 0) <= EPOCHS)

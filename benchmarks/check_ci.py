@@ -36,7 +36,12 @@ def main() -> int:
         with_data = ci(check, clone, "with real data")
         (beside / "data").unlink()
         without = ci(check, clone, "without real data")
-        check.hold("tests in all", [sum(with_data.values()), sum(without.values())], "equally many", sum(with_data.values()) == sum(without.values()))
+        check.hold(
+            "tests in all",
+            [sum(with_data.values()), sum(without.values())],
+            "equally many",
+            sum(with_data.values()) == sum(without.values()),
+        )
         more = without["skipped"] > with_data["skipped"]
         check.hold("skipped", [with_data["skipped"], without["skipped"]], "more without data", more)
     return check.close()
@@ -55,7 +60,9 @@ def ci(check: Check, clone: Path, how: str) -> dict[str, int]:
         print("\n".join((done.stdout + done.stderr).splitlines()[-TAIL:]))
     print(*(f"  skipped because: {reason}" for reason in reasons), sep="\n")
     suite = re.findall(r"passed.* in ([\d.]+)s", done.stdout)
-    check.hold(f".ci/run {how}", f"exit status {done.returncode}, {counts}, {seconds / 60:.1f} min", "0", done.returncode == 0)
+    check.hold(
+        f".ci/run {how}", f"exit status {done.returncode}, {counts}, {seconds / 60:.1f} min", "0", done.returncode == 0
+    )
     longest = max(map(float, suite), default=0.0)
     check.hold(f"the suite {how}", f"{longest / 60:.1f} min", f"<= {MINUTES} min", 0 < longest <= 60 * MINUTES)
     return counts

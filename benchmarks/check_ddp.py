@@ -33,7 +33,9 @@ def main() -> int:
         asked = f"trainer.devices={','.join(map(str, DEVICES))}"
         swept = read_sweep(run("experiments.train", ["-m", asked, *words, f"runs_dir={folder}/swept"]).path).runs
         for devices, in_sweep in zip(DEVICES, swept, strict=True):
-            alone = run("experiments.train", [f"trainer.devices={devices}", *words, f"runs_dir={folder}/alone{devices}"])
+            alone = run(
+                "experiments.train", [f"trainer.devices={devices}", *words, f"runs_dir={folder}/alone{devices}"]
+            )
             compare(check, devices, in_sweep, read_run(alone.path))
         processes(check, swept)
     return check.close()

@@ -1,6 +1,6 @@
 """Bad input, given to the real programs: one message that names the place and the way out, and nothing half-written.
 
-    python -m benchmarks.check_errors
+python -m benchmarks.check_errors
 """
 
 import re
@@ -60,7 +60,8 @@ def corpora(place: Path, server: str) -> list[Case]:
         "all_once": ("users with one event each", ["all_once"]),
     }
     cases = [
-        Case(text, "experiments.train", train_words(place, name, *TINY), names) for name, (text, names) in faults.items()
+        Case(text, "experiments.train", train_words(place, name, *TINY), names)
+        for name, (text, names) in faults.items()
     ]
     words = [f"data_dir={place}/loaded", f"runs_dir={place}/runs", f"+datamodule.source.url={server}", *TINY]
     names = ["ml-latest-small.zip", "40000 of 100000 bytes"]
@@ -83,7 +84,8 @@ def settings(place: Path) -> list[Case]:
 
 
 def full_disk(place: Path) -> list[Case]:
-    """No file may grow beyond `ROOM`: first while data are prepared, then while the vectors of a frozen model are kept."""
+    """No file may grow beyond `ROOM`: first while data are prepared, then while the vectors of a frozen model are
+    kept."""
     words = [f"runs_dir={place}/full", *TINY]
     many, vectors = ["datamodule.source.users=2000", *words], ["datamodule.source.users=60", *words, "backbone=minilm"]
     return [
@@ -130,7 +132,9 @@ def refuse(check: Check, case: Case, place: Path) -> None:
     print(f"  files made: {', '.join(grouped(left)) or 'none'}")
     missing = [name for name in case.names if name not in printed]
     check.hold(case.name, f"exit status {done.returncode}", "not 0", done.returncode != 0)
-    check.hold(f"{case.name}, message", f"lacks {missing}" if missing else f"names {', '.join(case.names)}", "all", not missing)
+    check.hold(
+        f"{case.name}, message", f"lacks {missing}" if missing else f"names {', '.join(case.names)}", "all", not missing
+    )
     shown = "shown" if "Traceback" in printed else "none"
     check.hold(f"{case.name}, traceback", shown, "none", shown == "none")
     half = [name for name in left if HALF_WRITTEN.search(name)]
@@ -140,7 +144,9 @@ def refuse(check: Check, case: Case, place: Path) -> None:
 def files(place: Path) -> set[str]:
     """Everything below a folder but locks."""
     return {
-        path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file() and ".leases" not in path.parts
+        path.relative_to(place).as_posix()
+        for path in place.rglob("*")
+        if path.is_file() and ".leases" not in path.parts
     }
 
 

@@ -37,13 +37,20 @@ def main() -> int:
     parser.add_argument("--slow", action="store_true", help="the tests that take minutes too")
     check = Check("Does each law have its tests, and do they pass?")
     places = {law: tests_of(law) for law in LAWS}
-    outcomes, seconds = outcomes_of(sorted({place for found in places.values() for place in found}), parser.parse_args().slow)
+    outcomes, seconds = outcomes_of(
+        sorted({place for found in places.values() for place in found}), parser.parse_args().slow
+    )
     for law, text in LAWS.items():
         states = [state for place, state in outcomes if any(place.startswith(of) for of in places[law])]
         counts = {state: states.count(state) for state in ("passed", "skipped", "failed")}
         found = ", ".join(f"{count} {state}" for state, count in counts.items())
         files = ", ".join(sorted({Path(place.split("::")[0]).name for place in places[law]})) or "no test names it"
-        check.hold(f"law {law}, {text} [{files}]", found, "some passed, none failed", bool(counts["passed"]) and not counts["failed"])
+        check.hold(
+            f"law {law}, {text} [{files}]",
+            found,
+            "some passed, none failed",
+            bool(counts["passed"]) and not counts["failed"],
+        )
     check.hold("time of these tests", f"{seconds / 60:.1f} min", f"<= {MINUTES} min", seconds <= 60 * MINUTES)
     return check.close()
 

@@ -26,16 +26,16 @@ LEAST = {"hr@10": 0.20, "ndcg@10": 0.105}
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser("python -m benchmarks.check_movielens", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.check_movielens", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--epochs", type=int, help="of every model; for a trial of this program")
     chosen = parser.parse_args().epochs
     shorter = () if chosen is None else (f"trainer.max_epochs={chosen}",)
     data_dir()
     check = Check("Does LoRA with the interest graph beat popularity on MovieLens, and how good is the hybrid?")
     for name, corpus in CORPORA.items():
-        against_popularity(
-            check, name, train(*corpus, "experiment=popularity"), train(*corpus, *LORA, *shorter)
-        )
+        against_popularity(check, name, train(*corpus, "experiment=popularity"), train(*corpus, *LORA, *shorter))
     hybrid = train(*HYBRID, *shorter)
     for metric, least in LEAST.items():
         found = hybrid.metrics[f"test/{metric}"]

@@ -49,7 +49,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         words = [*SWEEP, f"backbone={options.backbone}", f"cache_dir={folder}/cache"]
         alone, taken = left_alone(words, Path(folder, "alone"))
-        killed = killed_often(check, [*words, f"runs_dir={folder}/killed"], options.kills, 2 * taken / (options.kills + 1))
+        killed = killed_often(
+            check, [*words, f"runs_dir={folder}/killed"], options.kills, 2 * taken / (options.kills + 1)
+        )
         compare(check, alone, killed)
         third_start(check, [*words, f"runs_dir={folder}/killed"])
         raising(check, [f"backbone={options.backbone}", f"runs_dir={folder}/raising", f"cache_dir={folder}/cache"])
@@ -73,7 +75,10 @@ def killed_often(check: Check, words: Sequence[str], kills: int, longest: float)
             continue
         done += 1
         what = "the process group" if whole_group else "the parent alone"
-        print(f"  start {number + 1}: SIGKILL to {what} after {after:.1f} s; left running: {survivors or 'nothing'}", flush=True)
+        print(
+            f"  start {number + 1}: SIGKILL to {what} after {after:.1f} s; left running: {survivors or 'nothing'}",
+            flush=True,
+        )
         if survivors:
             check.hold(f"kill {number + 1} leaves nothing running", survivors, "nothing", False)
     check.hold("kills while the sweep ran", done, ">= 1", done >= 1)
@@ -126,7 +131,9 @@ def compare(check: Check, alone: Sequence[Run], killed: Sequence[Run]) -> None:
     check.hold("same runs", len(killed), f"{len(alone)}", [run.id for run in alone] == [run.id for run in killed])
     for left, right in zip(alone, killed, strict=True):
         equal = left.status == right.status == "done" and left.metrics == right.metrics
-        equal = equal and left.intervals == right.intervals and all(same_queries(left, right, split) for split in SPLITS)
+        equal = (
+            equal and left.intervals == right.intervals and all(same_queries(left, right, split) for split in SPLITS)
+        )
         found = f"test/ndcg@10 {right.metrics.get('test/ndcg@10')} and {left.metrics.get('test/ndcg@10')}"
         check.hold(f"{' '.join(right.overrides[:2])}, killed and alone", found, "equal in every number", equal)
 
@@ -141,7 +148,9 @@ def third_start(check: Check, words: Sequence[str]) -> None:
     """Everything is finished: nothing may run."""
     again = run("experiments.train", words)
     reused, ran = again.out.count(": finished before"), again.out.count(": running in")
-    check.hold("a third start", f"{reused} runs reused, {ran} run, {again.seconds:.1f} s", "6 and 0", (reused, ran) == (6, 0))
+    check.hold(
+        "a third start", f"{reused} runs reused, {ran} run, {again.seconds:.1f} s", "6 and 0", (reused, ran) == (6, 0)
+    )
 
 
 def raising(check: Check, words: Sequence[str]) -> None:
@@ -150,12 +159,19 @@ def raising(check: Check, words: Sequence[str]) -> None:
     small = [*SWEEP[3:], "trainer.max_epochs=1", "strategy=lora"]
     sweep = run("experiments.train", ["-m", targets, *small, *words], may_fail=True)
     states = [job.status for job in read_sweep(sweep.path).runs]
-    check.hold("jobs of a sweep, the second raises", ", ".join(states), "done, failed, done", states == ["done", "failed", "done"])
+    check.hold(
+        "jobs of a sweep, the second raises",
+        ", ".join(states),
+        "done, failed, done",
+        states == ["done", "failed", "done"],
+    )
     check.hold("exit status of that sweep", sweep.status, "1", sweep.status == 1)
     table = run("experiments.tabulate", [str(sweep.path)])
     print(table.out)
     named = "failed" in table.out and "qery" in table.out
-    check.hold("its table", "names the failure" if named else "does not name the failure", "the failure with its reason", named)
+    check.hold(
+        "its table", "names the failure" if named else "does not name the failure", "the failure with its reason", named
+    )
 
 
 if __name__ == "__main__":

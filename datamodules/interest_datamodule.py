@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.batches import Collator
+from datamodules.batching.batches import Collator
+from datamodules.batching.examples import CandidateSampler, Examples, Objective
+from datamodules.batching.loaders import ResumableLoader, TrainingSteps, block_loader
+from datamodules.batching.log import EventLog
+from datamodules.batching.query_blocks import QueryBlocks, group_queries
 from datamodules.corpus import DataError, Source
-from datamodules.examples import CandidateSampler, Examples, Objective
-from datamodules.loaders import ResumableLoader, TrainingSteps, block_loader
-from datamodules.log import EventLog
-from datamodules.preparation import Filters, prepare
-from datamodules.prepared import Prepared, Split, Splitter
-from datamodules.query_blocks import QueryBlocks, group_queries
+from datamodules.preparing.preparation import Filters, prepare
+from datamodules.preparing.prepared import Prepared, Split, Splitter
 from datamodules.text.template import TemplateText, TextTable
 from datamodules.text.tokens import tokenise
 from datamodules.types import Items, QueryBlock, Ragged

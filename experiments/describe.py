@@ -14,8 +14,8 @@ from typing import Any
 
 from rich.console import Console
 
-from datamodules.preparation import Filters, prepare
-from datamodules.prepared import Prepared
+from datamodules.preparing.preparation import Filters, prepare
+from datamodules.preparing.prepared import Prepared
 from datamodules.text.template import TextTable
 from datamodules.text.tokens import Tokens, tokenise
 from experiments.config.compose import compose

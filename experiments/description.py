@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from datamodules.prepared import Prepared, QuerySet, Split
+from datamodules.preparing.prepared import Prepared, QuerySet, Split
 from datamodules.text.template import TextTable
 from datamodules.text.tokens import Tokens
 from experiments.tables.grid import Cell, Grid

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.inclusion import log_inclusion
+from datamodules.batching.inclusion import log_inclusion
 
 
 @dataclass(frozen=True)

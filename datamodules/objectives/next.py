@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from datamodules.examples import Examples
+from datamodules.batching.examples import Examples
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datamodules.corpus import SPLITS, Corpus, DataError
-from datamodules.histories import unroll
-from datamodules.reading import Dialect, Rows, read_rows
-from datamodules.tables import assemble, interaction_table, item_table
+from datamodules.reading.delimited import Dialect, Rows, read_rows
+from datamodules.reading.histories import unroll
+from datamodules.reading.tables import assemble, interaction_table, item_table
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 

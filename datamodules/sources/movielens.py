@@ -18,9 +18,9 @@ from typing import Literal
 import pyarrow as pa
 
 from datamodules.corpus import Corpus, DataError
-from datamodules.download import Archive, fetch_archive
-from datamodules.reading import Dialect, Rows, read_rows
-from datamodules.tables import assemble, interaction_table, item_table
+from datamodules.reading.delimited import Dialect, Rows, read_rows
+from datamodules.reading.download import Archive, fetch_archive
+from datamodules.reading.tables import assemble, interaction_table, item_table
 
 _FLAGS = (
     "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir|Horror|Musical|"
@@ -83,7 +83,7 @@ class MovielensSource:
 
     Text fields: title (without the year; a trailing article moved to the front), year, genres. Files are read from
     `root`, else from `data_dir`/ml-VARIANT, to which they are downloaded where that folder is absent. timeout: see
-    `datamodules.download.fetch_archive`.
+    `datamodules.reading.download.fetch_archive`.
     """
 
     variant: Literal["100k", "1m", "latest-small"]

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datamodules.corpus import Corpus, DataError
-from datamodules.reading import Dialect, missing_column, read_bytes, read_rows
-from datamodules.tables import assemble, interaction_table, item_table
+from datamodules.reading.delimited import Dialect, missing_column, read_bytes, read_rows
+from datamodules.reading.tables import assemble, interaction_table, item_table
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from datamodules.corpus import Corpus, Truth
+from datamodules.reading.tables import assemble, interaction_table, item_table
 from datamodules.simulation.catalogue import make_catalogue
 from datamodules.simulation.stream import BEHAVIOURS, Habits, make_stream
 from datamodules.simulation.words import TOPICS
-from datamodules.tables import assemble, interaction_table, item_table
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Keep the split that the corpus came with."""
 
 from datamodules.corpus import SPLITS, DataError
-from datamodules.prepared import Prepared, QuerySet, Split
+from datamodules.preparing.prepared import Prepared, QuerySet, Split
 
 
 class GivenSplit:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from datamodules.corpus import DataError
-from datamodules.prepared import Prepared, QuerySet, Split
+from datamodules.preparing.prepared import Prepared, QuerySet, Split
 
 LEAST = 3
 """Events a user needs to be asked: one to learn from, one for validation, one for the test."""

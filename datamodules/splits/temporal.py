@@ -3,7 +3,7 @@
 import numpy as np
 
 from datamodules.corpus import DataError
-from datamodules.prepared import Prepared, QuerySet, Split
+from datamodules.preparing.prepared import Prepared, QuerySet, Split
 
 
 class TemporalSplit:

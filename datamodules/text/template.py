@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from datamodules.corpus import DataError
-from datamodules.inspection import require_known
-from datamodules.prepared import Prepared
+from datamodules.preparing.inspection import require_known
+from datamodules.preparing.prepared import Prepared
 
 _SEPARATORS = " .,;:|/-"
 

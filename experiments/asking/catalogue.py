@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from datamodules.corpus import DataError
-from datamodules.prepared import Prepared
+from datamodules.preparing.prepared import Prepared
 
 TITLES = ("title", "name")
 """Text fields that name an item, the first of them that the corpus has; else its first field, else the item's key."""

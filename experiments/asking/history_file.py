@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from datamodules.corpus import DataError
-from datamodules.inspection import require_known
+from datamodules.preparing.inspection import require_known
 from experiments.asking.catalogue import Catalogue
 from experiments.asking.history import NAMELESS, Event, History, usual_behaviour
 from experiments.asking.moment import moment

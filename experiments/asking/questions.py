@@ -10,11 +10,11 @@ from difflib import get_close_matches
 
 import numpy as np
 
+from datamodules.batching.log import EventLog, known_behaviours, standardised, training_mask
+from datamodules.batching.query_blocks import QueryBlocks, group_queries
 from datamodules.corpus import DataError
 from datamodules.interest_datamodule import InterestDataModule
-from datamodules.log import EventLog, known_behaviours, standardised, training_mask
-from datamodules.prepared import QuerySet
-from datamodules.query_blocks import QueryBlocks, group_queries
+from datamodules.preparing.prepared import QuerySet
 from datamodules.types import Events, Queries, QueryBlock
 from experiments.asking.history import History
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from datamodules.preparation import Filters, prepare
+from datamodules.preparing.preparation import Filters, prepare
 from experiments.config import hardware
 from experiments.config.compose import plain
 from experiments.config.identity import Circumstances, run_digest, run_name

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from datamodules.corpus import INTERACTIONS, Corpus, Truth
-from datamodules.preparation import Filters, prepare
+from datamodules.preparing.preparation import Filters, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from datamodules.batches import step_order, windows
+from datamodules.batching.batches import step_order, windows
 from datamodules.text.template import TemplateText
 from datamodules.tiny_model import write_tiny_bert
 from experiments.config.instantiate import instantiate

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import yaml
 
+from datamodules.batching.examples import CandidateSampler
+from datamodules.batching.inclusion import log_inclusion
 from datamodules.candidates.full import FullCandidates
 from datamodules.candidates.sampled import SampledCandidates
-from datamodules.examples import CandidateSampler
-from datamodules.inclusion import log_inclusion
 from experiments.config.instantiate import instantiate
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "candidates"

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from datamodules.corpus import DataError
-from datamodules.download import Archive, fetch_archive
+from datamodules.reading.download import Archive, fetch_archive
 from datamodules.sources import movielens
 
 

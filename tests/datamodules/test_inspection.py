@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from datamodules.corpus import DataError, Truth
-from datamodules.preparation import Filters, prepare
+from datamodules.preparing.preparation import Filters, prepare
 from tests.datamodules.small_corpus import FixedSource, corpus, entries, items
 
 GOOD = [("a", "x", 1.0), ("a", "y", 2.0), ("b", "x", 3.0)]

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.batching.log import kinds_of, known_behaviours, standardised, training_mask
 from datamodules.candidates.sampled import SampledCandidates
-from datamodules.log import kinds_of, known_behaviours, standardised, training_mask
 from datamodules.splits.given import GivenSplit
 from datamodules.splits.temporal import TemporalSplit
 from lightning_modules.parts.prior import make_prior

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from datamodules.examples import Objective
+from datamodules.batching.examples import Objective
 from datamodules.objectives.last import LastObjective
 from datamodules.objectives.next import NextObjective
 from experiments.config.instantiate import instantiate

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from datamodules.corpus import DataError
-from datamodules.preparation import Filters, fingerprint, prepare
+from datamodules.preparing.preparation import Filters, fingerprint, prepare
 from tests.datamodules.small_corpus import (
     FixedSource,
     corpus,

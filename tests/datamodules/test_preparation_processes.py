@@ -8,7 +8,7 @@ PREPARE = """
 import os, resource, signal, sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from datamodules import preparation
+from datamodules.preparing import preparation
 from datamodules.corpus import DataError
 from tests.datamodules.small_corpus import FixedSource, corpus, random_events
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from datamodules.corpus import DataError
-from datamodules.prepared import Prepared, QuerySet
+from datamodules.preparing.prepared import Prepared, QuerySet
 from tests.datamodules.small_corpus import output_of, prepared, random_events, random_truth
 
 LIGHT = """
 import sys
 from pathlib import Path
-from datamodules.prepared import Prepared
+from datamodules.preparing.prepared import Prepared
 p = Prepared.open(Path(sys.argv[1]))
 p.users, p.item_keys, p.item.sum()
 heavy = {"ibis", "duckdb", "torch", "transformers", "pandas", "lightning", "pytorch_lightning", "peft"}
@@ -22,7 +22,7 @@ print(sorted(heavy & set(sys.modules)))
 REUSE = """
 import sys
 from pathlib import Path
-from datamodules.preparation import Filters, prepare
+from datamodules.preparing.preparation import Filters, prepare
 from tests.datamodules.small_corpus import FixedSource, corpus, random_events
 print(prepare(FixedSource(corpus(random_events(0))), Filters(), Path(sys.argv[1])).digest)
 print(sorted({"ibis", "duckdb", "torch", "transformers"} & set(sys.modules)))

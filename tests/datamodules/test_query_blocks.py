@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from datamodules.batching.loaders import block_loader
+from datamodules.batching.query_blocks import BLOCK, ladder_width
 from datamodules.candidates.full import FullCandidates
 from datamodules.corpus import DataError
-from datamodules.loaders import block_loader
 from datamodules.objectives.next import NextObjective
-from datamodules.query_blocks import BLOCK, ladder_width
 from datamodules.sources.simulator import SimulatorSource
 from tests.datamodules.small_corpus import FixedSource, corpus
 from tests.datamodules.small_module import small_module

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from datamodules.corpus import DataError
-from datamodules.reading import Dialect, read_bytes, read_rows
+from datamodules.reading.delimited import Dialect, read_bytes, read_rows
 
 TSV = Dialect("\t")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datamodules.preparation import Filters, prepare
+from datamodules.preparing.preparation import Filters, prepare
 from datamodules.sources.atomic import AtomicSource
 from datamodules.sources.movielens import MovielensSource
 from datamodules.sources.sequences import SequencesSource

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datamodules.preparation import Filters
+from datamodules.preparing.preparation import Filters
 from datamodules.splits.leave_one_out import LeaveOneOutSplit
 from datamodules.text.template import TemplateText
 from datamodules.text.tokens import Tokens

@@ -103,7 +103,7 @@ def test_a_function_is_a_target_too(parts):
         ("pytorch_lightning.trainer.trainer.Trainer", "accumulate_grad_batches", 1),  # its constructor is decorated
         ("pytorch_lightning.callbacks.early_stopping.EarlyStopping", "patience", 3),
         ("pytorch_lightning.callbacks.weight_averaging.EMAWeightAveraging", "decay", 0.999),
-        ("datamodules.preparation.Filters", "duplicates", "keep"),
+        ("datamodules.preparing.preparation.Filters", "duplicates", "keep"),
         ("lightning_modules.schedulers.warmup_cosine", "warmup", 0.05),
     ],
 )

@@ -13,8 +13,8 @@ from importlinter.cli import lint_imports
 PROBE = "import sys, {module}; print(sorted(set({heavy!r}) & set(sys.modules)))"
 LIGHT = {
     "datamodules.corpus": ("torch", "transformers", "ibis", "duckdb"),
-    "datamodules.prepared": ("torch", "transformers", "ibis", "duckdb"),
-    "datamodules.preparation": ("torch", "transformers", "ibis", "duckdb"),
+    "datamodules.preparing.prepared": ("torch", "transformers", "ibis", "duckdb"),
+    "datamodules.preparing.preparation": ("torch", "transformers", "ibis", "duckdb"),
     "datamodules.pretrained": ("torch", "transformers", "huggingface_hub"),
     "datamodules.interest_datamodule, lightning_modules.interest_module": (
         "hydra",

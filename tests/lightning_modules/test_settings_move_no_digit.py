@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from datamodules.loaders import block_loader
+from datamodules.batching.loaders import block_loader
 from datamodules.objectives.next import NextObjective
 from datamodules.sources.simulator import SimulatorSource
 from lightning_modules.evaluation import evaluate, rank

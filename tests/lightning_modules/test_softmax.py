@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from datamodules.inclusion import log_inclusion
+from datamodules.batching.inclusion import log_inclusion
 from datamodules.types import Targets
 from lightning_modules.losses.softmax import SoftmaxLoss
 from lightning_modules.types import ScoreBlock

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from datamodules.corpus import DataError
-from datamodules.reading import Rows
-from datamodules.tables import interaction_table
+from datamodules.reading.delimited import Rows
+from datamodules.reading.tables import interaction_table
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.examples import CandidateSampler, Examples
-from datamodules.log import EventLog
+from datamodules.batching.examples import CandidateSampler, Examples
+from datamodules.batching.log import EventLog
 from datamodules.types import Batch, Candidates, Items, Targets
 
 

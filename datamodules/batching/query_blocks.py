@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.batches import windows
-from datamodules.log import EventLog
-from datamodules.prepared import QuerySet
+from datamodules.batching.batches import windows
+from datamodules.batching.log import EventLog
+from datamodules.preparing.prepared import QuerySet
 from datamodules.types import QueryBlock
 
 BLOCK = 64

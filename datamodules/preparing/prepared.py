@@ -32,7 +32,8 @@ class Prepared:
     alphabetical order, so that no count of later events decides an id; id 0 is "", unknown. time: seconds, None where
     the data knows order alone. strength: NaN where unknown. split: -1 none, 0 train, 1 valid, 2 test. row: row of
     `Corpus.interactions`, and so of `truth.mixture`. truth.topics has its columns in order of item id; where a filter
-    took items away its rows sum to less than one. report: see `datamodules.numbering.report`. digest: of the contents.
+    took items away its rows sum to less than one. report: see `datamodules.preparing.numbering.report`. digest: of the
+    contents.
     """
 
     folder: Path

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datamodules.corpus import SPLITS, Corpus, DataError, Source
-from datamodules.inspection import inspect, require_known
-from datamodules.numbering import behaviour_names, number, report
-from datamodules.prepared import Description, Prepared, write_prepared
+from datamodules.preparing.inspection import inspect, require_known
+from datamodules.preparing.numbering import behaviour_names, number, report
+from datamodules.preparing.prepared import Description, Prepared, write_prepared
 from datamodules.storage import atomic_folder, digest, digest_file, lease
 
 PREPARATION_EPOCH = 1

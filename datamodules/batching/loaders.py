@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from datamodules.batches import Collator, step_order
-from datamodules.query_blocks import QueryBlocks
+from datamodules.batching.batches import Collator, step_order
+from datamodules.batching.query_blocks import QueryBlocks
 from datamodules.types import Batch, QueryBlock
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from datamodules.prepared import Prepared, Split
+from datamodules.preparing.prepared import Prepared, Split
 from datamodules.types import Events, Queries, TrainingLog
 
 
