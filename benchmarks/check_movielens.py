@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from benchmarks.checking import Check, data_dir, shown, train
+from benchmarks.checking import Check, data_dir, shown, train, values
 from experiments.runs.read import Run
 from lightning_modules.intervals import paired_interval
 
@@ -50,12 +50,6 @@ def against_popularity(check: Check, name: str, popularity: Run, lora: Run) -> N
         low, high = paired_interval(ours, theirs)
         found = f"{np.mean(ours - theirs):+.4f} [{low:+.4f}, {high:+.4f}] over {len(ours)} users"
         check.hold(f"{name}, LoRA minus popularity, {metric}", found, "interval above 0", low > 0)
-
-
-def values(run: Run, metric: str) -> np.ndarray:
-    """The metric of each test query, in the order of the queries, which are the same for all runs on a corpus."""
-    table = run.queries("test")
-    return np.asarray(table[metric].to_numpy(), dtype=float)
 
 
 if __name__ == "__main__":

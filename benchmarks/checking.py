@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_run
 from experiments.tables.units import duration
@@ -107,6 +109,11 @@ def data_dir() -> Path:
     return Path(named)
 
 
-def threads() -> str:
-    """How many threads programs were told to use; empty where each decides by itself."""
-    return os.environ.get("OMP_NUM_THREADS", "")
+def values(run: Run, metric: str, cold: bool = False) -> np.ndarray:
+    """The metric of each test query, or of those whose answer was never trained on, in the order of the queries.
+
+    Runs on the same data and split have the same queries.
+    """
+    table = run.queries("test")
+    chosen = table.filter(table["cold"]) if cold else table
+    return np.asarray(chosen[metric].to_numpy(), dtype=float)

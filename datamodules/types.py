@@ -124,7 +124,8 @@ class Batch:
 class QueryBlock:
     """Queries to be ranked against the whole catalogue, in a shape that depends on nothing a user sets.
 
-    Slots of `events` are catalogue ids. query: row in the query set, -1 where the block is filled up. positives:
+    Slots of `events` are rows of the text table: the catalogue first, in order of its ids, then texts that tell a
+    behaviour. query: row in the query set, -1 where the block is filled up. positives:
     catalogue ids, -1 padded. seen: (row of the block, catalogue id) of everything in each user's whole history. truth:
     the user's latent interests at the moment of the answer, known for simulated data and read by the oracle alone.
     """

@@ -18,7 +18,12 @@ from pathlib import Path
 
 from experiments.runs.provenance import ROOT
 
-BASELINES = ("experiment=oracle,popularity,sasrec", "datamodule.users_per_step=16", "optimizer.lr=2e-3")
+BASELINES = (
+    "name=demo-baselines",
+    "experiment=oracle,popularity,sasrec",
+    "datamodule.users_per_step=16",
+    "optimizer.lr=2e-3",
+)
 TEXT = (
     "experiment=interest_graph",
     'text.pattern="{description}"',
@@ -29,8 +34,8 @@ TEXT = (
 )
 SWEEPS = (
     BASELINES,
-    (*TEXT, "strategy=frozen,lora,pfeiffer", "optimizer.lr=3e-3"),
-    (*TEXT, "strategy=full", "optimizer.lr=3e-4"),
+    ("name=demo-text", *TEXT, "strategy=frozen,lora,pfeiffer", "optimizer.lr=3e-3"),
+    ("name=demo-text-full", *TEXT, "strategy=full", "optimizer.lr=3e-4"),
 )
 COLUMNS = ("test/ndcg@10", "test/hr@10", "test/cold/hr@10")
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from rich.console import Console
 
-from datamodules.preparing.preparation import Filters, prepare
 from datamodules.preparing.prepared import Prepared
 from datamodules.text.template import TextTable
 from datamodules.text.tokens import Tokens, tokenise
@@ -22,6 +21,7 @@ from experiments.config.compose import compose
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder, pretrained_names
 from experiments.description import corpus_facts, examples_grid, facts_grid, filters_grid, split_facts, text_facts
+from experiments.runs.plan import prepared_of
 from experiments.tables.console import show
 from experiments.tables.grid import Grid, Report
 
@@ -39,14 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(prepared.folder)
     return 0
-
-
-def prepared_of(config: dict[str, Any]) -> Prepared:
-    """The prepared corpus of a configuration, made now if it is not there."""
-    chosen = config["datamodule"]
-    filters: Any = instantiate(chosen["filters"]) if "filters" in chosen else Filters()
-    source: Any = instantiate(chosen["source"])
-    return prepare(source, filters, Path(config["cache_dir"]))
 
 
 def describe(config: dict[str, Any], prepared: Prepared) -> Report:

@@ -36,8 +36,14 @@ def run(folder: RunFolder) -> int:
 
 
 def _leave(path: Path, error: Exception) -> None:
-    """The first exception is the cause; those of other ranks are its consequences."""
-    traceback.print_exc()
+    """The first exception is the cause; those of other ranks are its consequences.
+
+    A `ValueError` says what is wrong with what was given, so its traceback stands in the file alone.
+    """
+    if isinstance(error, ValueError):
+        print(f"failed, see {path}", file=sys.stderr)
+    else:
+        traceback.print_exc()
     record = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
     try:
         with path.open("x", encoding="utf-8") as file:

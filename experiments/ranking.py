@@ -8,9 +8,9 @@ from datamodules.storage import atomic_write
 from experiments.config.instantiate import instantiate
 from experiments.loading import LoadedRun
 from experiments.quiet import silence
-from experiments.results import describe_queries, summarise
+from experiments.results import describe_queries, summarise, write_table
 from experiments.training import build_trainer
-from lightning_modules.evaluation import evaluate, write_table
+from lightning_modules.evaluation import evaluate
 from lightning_modules.slices import Table
 
 ALONE = {"devices": 1, "num_nodes": 1, "strategy": "auto"}

@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.wandb import WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from experiments.config.instantiate import instantiate
 from experiments.wiring import Config
@@ -22,8 +23,10 @@ def build_loggers(config: Config, folder: Path) -> list[Logger]:
     return loggers
 
 
+@rank_zero_only
 def conclude(loggers: list[Logger], config: Config, numbers: dict[str, float]) -> None:
-    """Configuration, final metrics and cost, into whatever the logger keeps for a whole run."""
+    """Configuration, final metrics and cost, into whatever the logger keeps for a whole run. The first process tells
+    for all: the others' W&B is a dummy without configuration and summary."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.config.update(config, allow_val_change=True)
@@ -34,10 +37,10 @@ def conclude(loggers: list[Logger], config: Config, numbers: dict[str, float]) -
 
 
 def _define(logger: WandbLogger, monitor: str) -> None:
-    """Summaries that a person compares: the best validation, the lowest loss; steps as the x axis."""
+    """Summaries that a person compares: the best validation, the lowest loss; steps as the x axis. The dummy that other
+    processes than the first have takes any call."""
     run = logger.experiment
-    if hasattr(run, "define_metric"):  # rank 0; the other ranks get a dummy
-        run.define_metric("trainer/global_step")
-        run.define_metric("valid/*", step_metric="trainer/global_step", summary="max")
-        run.define_metric("train/loss", step_metric="trainer/global_step", summary="min")
-        run.define_metric(monitor, step_metric="trainer/global_step", summary="max")
+    run.define_metric("trainer/global_step")
+    run.define_metric("valid/*", step_metric="trainer/global_step", summary="max")
+    run.define_metric("train/loss", step_metric="trainer/global_step", summary="min")
+    run.define_metric(monitor, step_metric="trainer/global_step", summary="max")

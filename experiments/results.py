@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from datamodules.interest_datamodule import InterestDataModule
-from lightning_modules.evaluation import write_table
+from datamodules.storage import atomic_write
 from lightning_modules.intervals import table_intervals
 from lightning_modules.slices import Table, described, means, slice_means
 
@@ -32,6 +34,14 @@ def collect(tables: dict[str, dict[str, Any]], data: InterestDataModule, folder:
         metrics |= found.metrics
         intervals |= found.intervals
     return Outcome(metrics, intervals)
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Write columns to a Parquet file that is whole or absent; processes that write the same do not disturb each
+    other."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: pa.array(column) for name, column in table.items()}), sink)
+    atomic_write(path, sink.getvalue().to_pybytes())
 
 
 def summarise(full: Table, item_counts: np.ndarray, split: str) -> Outcome:

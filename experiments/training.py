@@ -31,6 +31,8 @@ SPLITS = ("valid", "test")
 def train(config: Config, folder: Path) -> dict[str, Any]:
     """Make the run that `config` describes in `folder`, going on from its last.ckpt where there is one.
 
+    Every process of a distributed run calls it; the first alone concludes the loggers.
+
     Returns metrics, intervals and cost, as they stand in result.json; per-query tables and checkpoints lie in the
     folder.
     """
@@ -44,11 +46,12 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     tables, cost = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
     outcome = collect(tables, data, folder)
     cost["seconds"] = time.perf_counter() - started
-    conclude(loggers, config, outcome.metrics | {f"cost/{name}": value for name, value in cost.items()})
+    costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
+    conclude(loggers, config, outcome.metrics | costs)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
 
 
-def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[str, float]]:
+def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[str, float | None]]:
     """Fit a scorer in closed form and rank with it; the evaluation is the trained models' own."""
     scorer, protocol = build_scorer(config, data), instantiate(config["metrics"])
     scorer.fit(data.log.training(), data.items())
@@ -64,20 +67,12 @@ def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[s
 
 def fit_module(
     config: Config, data: InterestDataModule, folder: Path, loggers: list[Logger]
-) -> tuple[Tables, dict[str, float]]:
+) -> tuple[Tables, dict[str, float | None]]:
     """Fit, take the best checkpoint by validation, rank both splits with it."""
     data.prepare_data()
     module = build_module(config, data)
     require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
-    best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=config["monitor"],
-        mode="max",
-        enable_version_counter=False,
-        save_weights_only=True,
-    )
-    cost = Cost()
+    cost, best = Cost(), best_checkpoint(folder, config["monitor"])
     trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
     fit(trainer, module, data, folder / "last.ckpt")
     load_weights(module, folder / "best.ckpt")
@@ -86,12 +81,36 @@ def fit_module(
     return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size}
 
 
+def best_checkpoint(folder: Path, monitor: str) -> ModelCheckpoint:
+    """Keeps FOLDER/best.ckpt of the epoch with the highest `monitor`.
+
+    It saves when validation ends, before last.ckpt is written at the end of the epoch: Lightning moves it behind all
+    other callbacks, and saving at the end of the epoch as well, last.ckpt would not know of the best that came with it.
+    """
+    return ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor=monitor,
+        mode="max",
+        enable_version_counter=False,
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+    )
+
+
 def fit(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule, last: Path) -> None:
-    """Train from the beginning or from `last`. A run that had stopped early when it was interrupted stays stopped."""
+    """Train from the beginning or from `last`. A run that had stopped early when it was interrupted stays stopped; its
+    callbacks still learn what they had measured."""
     if not last.exists():
         trainer.fit(module, datamodule=data)
-    elif not torch.load(last, map_location="cpu", weights_only=True)[OVER]:
+        return
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    if not checkpoint[OVER]:
         trainer.fit(module, datamodule=data, ckpt_path=str(last), weights_only=True)
+        return
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
+        if isinstance(callback, Cost):
+            callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:

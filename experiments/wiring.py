@@ -1,7 +1,6 @@
 """From a configuration to the objects it describes; the only place where all seams meet."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from datamodules.interest_datamodule import InterestDataModule
 from datamodules.storage import digest
 from datamodules.types import Ragged
 from experiments.config.instantiate import instantiate
-from experiments.config.pretrained import model_folder
+from experiments.config.pretrained import model_folder, pretrained_names
 from lightning_modules.checkpoint import frozen_digest
 from lightning_modules.interest_module import InterestModule
 from lightning_modules.parts.encoder import Encoder
@@ -23,6 +22,9 @@ from lightning_modules.recommender import Recommender
 from lightning_modules.types import Scorer
 
 Config = dict[str, Any]
+
+FEATURES_EPOCH = 1
+"""Raised with every change of the code that makes other vectors of the same model and texts."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def trains(config: Config) -> bool:
 
 def build_data(config: Config) -> InterestDataModule:
     """The data module. Where a language model reads, its tokenizer comes from the folder that the backbone names."""
-    folders = pretrained_folders(config.get("backbone"), Path(config["cache_dir"]))
+    folders = [model_folder(name, Path(config["cache_dir"])) for name in pretrained_names(config).values()]
     node = config["datamodule"]
     inner = {name: instantiate(node[name]) for name in ("source", "filters") if name in node}
     data: Any = instantiate(
@@ -60,7 +62,7 @@ def build_data(config: Config) -> InterestDataModule:
         objective=instantiate(config["objective"]),
         candidates=instantiate(config["candidates"]),
         text=None if config.get("text") is None else instantiate(config["text"]),
-        tokenizer=next(iter(folders.values()), None),
+        tokenizer=next(iter(folders), None),
         root=Path(config["cache_dir"]),
         seed=config["seed"],
     )
@@ -123,32 +125,24 @@ def read_once(encoder: Encoder, data: InterestDataModule, config: Config) -> Non
         data.features = torch.from_numpy(stored)
     elif isinstance(data.candidates, FullCandidates):
         data.candidates.check(int(data.tokens.offsets[data.log.n_items]))
-    encoder.fit(data.items())
+    # The catalogue alone: which purchases further rows put into words, validation and test have a say in.
+    encoder.fit(data.items(np.arange(data.log.n_items)))
 
 
 def feature_key(encoder: Encoder, tokens: Ragged) -> str:
     """Digest of all that a frozen model's final vectors depend on: weights, how they are pooled, and word pieces."""
     parts = [type(part).__name__ for part in encoder.modules()]
     pieces = [hashlib.sha256(array.numpy().tobytes()).hexdigest() for array in (tokens.values, tokens.offsets)]
-    return digest([frozen_digest(encoder), parts, pieces])
-
-
-def pretrained_folders(node: object, cache: Path) -> dict[str, Path]:
-    """The local folder of every `path` within a backbone's configuration."""
-    found: dict[str, Path] = {}
-    visit_paths(node, lambda name: found.setdefault(name, model_folder(name, cache)))
-    return found
+    return digest([FEATURES_EPOCH, frozen_digest(encoder), parts, pieces])
 
 
 def with_folders(node: Any, cache: Path) -> Any:
-    """The configuration with every pretrained name replaced by its folder."""
-    return visit_paths(node, lambda name: str(model_folder(name, cache)))
-
-
-def visit_paths(node: Any, change: Callable[[str], Any]) -> Any:
-    """The node with `change` applied to each value under the key `path`."""
+    """A backbone's configuration with every pretrained name, the values under `path`, replaced by its folder."""
     if isinstance(node, list):
-        return [visit_paths(value, change) for value in node]
+        return [with_folders(value, cache) for value in node]
     if isinstance(node, dict):
-        return {key: change(value) if key == "path" else visit_paths(value, change) for key, value in node.items()}
+        return {
+            key: str(model_folder(value, cache)) if key == "path" else with_folders(value, cache)
+            for key, value in node.items()
+        }
     return node

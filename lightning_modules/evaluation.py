@@ -5,7 +5,6 @@ number depends on the scores alone. Scores are compared in float32.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -85,16 +84,6 @@ def rank_scores(
         top_ids=top_ids,
         top_scores=top_scores,
     )
-
-
-def write_table(path: Path, table: dict[str, np.ndarray]) -> None:
-    """Write columns to a Parquet file that is whole or absent."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(pa.table({name: pa.array(column) for name, column in table.items()}), partial)
-    partial.replace(path)
 
 
 def _candidates(block: QueryBlock, n_items: int, mask_history: bool) -> Bool[Tensor, "B N"]:

@@ -128,7 +128,8 @@ class InterestModule(pl.LightningModule):
         """Optimizer steps of the whole run. The trainer's own estimate would load the data before a resumed run has
         told its loader where to go on, and it would start the epoch anew."""
         trainer = self.trainer
-        batches = trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
+        batches, limit = trainer.datamodule.steps_per_epoch(), trainer.limit_train_batches  # type: ignore[attr-defined]
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         epoch = math.ceil(batches / trainer.accumulate_grad_batches)
         limits = [] if trainer.max_epochs in (None, -1) else [epoch * trainer.max_epochs]
         limits += [] if trainer.max_steps < 0 else [trainer.max_steps]

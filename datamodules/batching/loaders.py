@@ -84,10 +84,14 @@ class ResumableLoader(DataLoader[Batch]):
 
 
 class RankBlocks(Sampler[int]):
-    """Whole blocks, every world-th one for this rank; nothing is repeated to even them out."""
+    """Whole blocks, every world-th one for this rank; nothing is repeated to even them out.
+
+    Only a rank for which none is left ranks the first block as well: Lightning refuses a rank without batches, and the
+    others would wait for it. Each query counts once all the same.
+    """
 
     def __init__(self, blocks: int, rank: int, world: int) -> None:
-        self.mine = range(rank, blocks, world)
+        self.mine = range(rank, blocks, world) or range(min(blocks, 1))
 
     def __len__(self) -> int:
         return len(self.mine)

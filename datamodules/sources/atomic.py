@@ -25,6 +25,8 @@ from datamodules.reading.histories import unroll
 from datamodules.reading.tables import assemble, interaction_table, item_table
 
 TYPES = ("token", "token_seq", "float", "float_seq")
+RATING = "rating"
+TIME = "timestamp"
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class AtomicSource:
     Files are read from `root`, else from `data_dir`/`name`. Benchmark rows are events, or (history, target) where the
     files have a column `item`_list; then the sequences are put together again and have no times. fields: the text
     columns in their order; empty takes every token and token_seq column of the items but the id. user, item, rating,
-    time: names of columns; rating (the strength) and time may be absent. behaviour: a column of words; null calls every
-    event "rate" where there are ratings, else "interact". NAME.user, .kg and .link are not read.
+    time: names of columns; rating (the strength) and time may be absent, unless they are asked for by another name than
+    RecBole's. behaviour: a column of words; null calls every event "rate" where there are ratings, else "interact".
+    NAME.user, .kg and .link are not read.
     """
 
     name: str
@@ -44,8 +47,8 @@ class AtomicSource:
     fields: Sequence[str] = ()
     user: str = "user_id"
     item: str = "item_id"
-    rating: str = "rating"
-    time: str = "timestamp"
+    rating: str = RATING
+    time: str = TIME
     behaviour: str | None = None
 
     def __post_init__(self) -> None:
@@ -108,13 +111,13 @@ class AtomicSource:
         )
 
     def _events(self, rows: Rows, split: str | None) -> pa.Table:
-        columns = rows.table.column_names
-        rated = self.rating in columns
+        rated = self.rating in rows.table.column_names or self.rating != RATING
+        timed = self.time in rows.table.column_names or self.time != TIME
         return interaction_table(
             rows.keys(self.user),
             rows.keys(self.item),
             behaviour=rows.keys(self.behaviour) if self.behaviour else "rate" if rated else "interact",
-            time=rows.numbers(self.time) if self.time in columns else None,
+            time=rows.numbers(self.time) if timed else None,
             strength=rows.numbers(self.rating) if rated else None,
             split=split,
             file=rows.path.name,

@@ -12,7 +12,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from experiments.config.check import ConfigError, check
+from experiments.config.check import ConfigError, check, nodes
 from experiments.config.facts import runtime_names
 from experiments.config.signature import TargetError, nearest, signature
 
@@ -52,9 +52,21 @@ def plain(config: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as fault:
         raise ConfigError([f"{fault.full_key}: must be given"]) from fault
     assert isinstance(resolved, dict)
+    _absolute(resolved)
     made = {str(key): value for key, value in resolved.items() if value is not None or key in ("name", "rerun")}
     check(made)
     return made
+
+
+def _absolute(config: dict[Any, Any]) -> None:
+    """Folders inside the data module and the backbone, so that a run can be opened from anywhere."""
+    source = config.get("datamodule", {}).get("source", {})
+    if isinstance(source, dict) and source.get("root"):
+        source["root"] = str(Path(source["root"]).expanduser().absolute())
+    for _, node in nodes(config.get("backbone") or {}):
+        path = node.get("path")
+        if isinstance(path, str) and Path(path).expanduser().is_dir():
+            node["path"] = str(Path(path).expanduser().absolute())
 
 
 def _left_out(fault: ValueError) -> str:

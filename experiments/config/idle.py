@@ -1,10 +1,11 @@
-"""Choices that change nothing in a composition, so that nobody believes to have compared them."""
+"""Choices that change nothing in a composition or contradict each other, so that nobody believes to have compared
+them."""
 
 from typing import Any
 
 from experiments.config.check import ConfigError
 from experiments.config.pretrained import pretrained_names
-from experiments.config.signature import nearest
+from experiments.config.signature import nearest, signature
 
 MODEL_SEAMS = ("strategy", "interest", "head", "loss")
 """Read only where something trains."""
@@ -18,6 +19,19 @@ def idle_settings(config: dict[str, Any]) -> list[str]:
     if config.get("text") and not pretrained_names(config):
         return ["text: nothing in this composition reads text; leave it out with ~text"]
     return []
+
+
+def require_one_ranker(config: dict[str, Any]) -> None:
+    """Raise `ConfigError` where backbone and scorer contradict each other: a model that trains is served by a scorer
+    that takes the model; any other scorer is fitted in closed form, and a model beside it would be ranked in its
+    name."""
+    target = str(config["scorer"]["_target_"])
+    served, name = "model" in signature(target).parameters, target.rpartition(".")[2]
+    if config.get("backbone") and not served:
+        way_out = "leave the model out (experiment=popularity and experiment=oracle do) or choose scorer=trained"
+        raise ConfigError([f"scorer: {name} is fitted in closed form, and a backbone is there to train; {way_out}"])
+    if not config.get("backbone") and served:
+        raise ConfigError([f"backbone: {name} serves a model that was trained, and without a backbone there is none"])
 
 
 def require_monitor(monitor: str, metrics: list[str]) -> None:

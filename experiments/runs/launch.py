@@ -20,6 +20,8 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 UPWARDS = re.compile(r"\x1b\[\d*A")  # a progress bar of several lines goes up to draw itself again
 GRACE_SECONDS = 10.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Waiting threads sleep: where they spin beside other work, small models are twelve times slower (docs/log.md)."""
 
 
 def launch(folder: Path, threads: int, gpus: tuple[str, ...]) -> int:
@@ -57,7 +59,13 @@ def threads_of(processes: int) -> int:
 def environment(threads: int, gpus: tuple[str, ...]) -> dict[str, str]:
     """The child's environment. Thread counts that a person set stay; the clone's root leads the module path."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    made = {**dict.fromkeys(THREADS, str(threads)), **os.environ, VARIABLE: str(os.getpid()), "PYTHONPATH": path}
+    made = {
+        **dict.fromkeys(THREADS, str(threads)),
+        **WAITING,
+        **os.environ,
+        VARIABLE: str(os.getpid()),
+        "PYTHONPATH": path,
+    }
     made["PYTHONUNBUFFERED"] = "1"
     if gpus:
         made["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)

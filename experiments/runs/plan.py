@@ -7,9 +7,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from datamodules.preparing.preparation import Filters, prepare
+from datamodules.preparing.prepared import Prepared
 from experiments.config import hardware
 from experiments.config.compose import plain
 from experiments.config.identity import Circumstances, run_digest, run_name
+from experiments.config.idle import require_one_ranker
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import pretrained_digests
 from experiments.runs.folder import RunFolder
@@ -48,6 +50,7 @@ def plan(config: DictConfig, hydra: DictConfig) -> Plan:
     Raises `ConfigError` with all faults of the configuration, `DataError` where the data cannot be used.
     """
     effective = plain(config)
+    require_one_ranker(effective)
     circumstances = _circumstances(effective)
     choices = {key: value for key, value in hydra.runtime.choices.items() if value and not key.startswith("hydra")}
     name = run_name(effective, choices)
@@ -56,29 +59,32 @@ def plan(config: DictConfig, hydra: DictConfig) -> Plan:
 
 
 def _circumstances(config: dict[str, Any]) -> Circumstances:
-    """What determines the result beside the configuration, in which precision and devices are resolved on the way."""
+    """What determines the result beside the configuration, in which precision and devices are resolved on the way.
+
+    A scorer in closed form counts and adds in one process, whatever the hardware offers to models.
+    """
     trainer = config.get("trainer", {})
     accelerator = trainer.get("accelerator", "auto")
     precision = hardware.precision(trainer.get("precision", "auto"), accelerator)
     devices = hardware.device_count(trainer.get("devices", 1), accelerator)
     if trainer:
         trainer |= {"precision": precision, "devices": devices}
+    trains = bool(config.get("backbone"))
     return Circumstances(
-        data=data_digest(config),
-        precision=str(precision),
-        world_size=devices * trainer.get("num_nodes", 1),
+        data=prepared_of(config).digest,
+        precision=str(precision) if trains else "32-true",
+        world_size=devices * trainer.get("num_nodes", 1) if trains else 1,
         pretrained=pretrained_digests(config),
         parents=tuple(config.get("parents", ())),
     )
 
 
-def data_digest(config: dict[str, Any]) -> str:
-    """The digest of the prepared corpus, which is prepared now unless it lies in `cache_dir` already."""
+def prepared_of(config: dict[str, Any]) -> Prepared:
+    """The prepared corpus of a configuration, made now unless it lies in `cache_dir` already."""
     chosen = config["datamodule"]
-    filters = instantiate(chosen["filters"]) if "filters" in chosen else Filters()
+    filters: Any = instantiate(chosen["filters"]) if "filters" in chosen else Filters()
     source: Any = instantiate(chosen["source"])
-    assert isinstance(filters, Filters)
-    return prepare(source, filters, Path(config["cache_dir"])).digest
+    return prepare(source, filters, Path(config["cache_dir"]))
 
 
 def _folder(runs_dir: Path, name: str, digest: str) -> Path:

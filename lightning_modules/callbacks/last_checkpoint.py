@@ -13,7 +13,8 @@ class LastCheckpoint(pl.Callback):
     """Writes FOLDER/last.ckpt at the end of every epoch and, within one, when `seconds` have passed since the last
     time.
 
-    Must stand last among the callbacks: what the others do at the end of a batch or epoch has to be in the file.
+    Must stand last among the callbacks: what the others do at the end of a batch or epoch has to be in the file. A
+    `ModelCheckpoint`, which Lightning moves behind this one, has to save when validation ends.
     """
 
     def __init__(self, folder: Path, seconds: float = 60.0) -> None:

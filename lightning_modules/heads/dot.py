@@ -3,7 +3,7 @@
     f(c|u) = <sum_v w(v|u) v, c> / temperature + prior(c)
 
 With similarity `cosine` node and candidate have unit length, which makes the graph head's sum without a cut; with
-`inner` they keep their lengths, as in SASRec (Kang & McAuley 2018, equation 7).
+`inner` they keep their lengths, as in SASRec (Kang & McAuley 2018, section 3.3).
 """
 
 from typing import Literal

@@ -1,15 +1,15 @@
 """The interest graph of a user, and how much each interest weighs now.
 
-    edges      (i, j), j <= i:  a_ij = max(cos(v_i, v_j) - tau, 0)
-    nodes      v_i <- v_i + g * sum_j a_ij v_j / sum_j a_ij                          `steps` times, g learned, at first
-    0 weights    w_t(i) = softmax over i <= t of
+    edges      (i, j), j < i:   a_ij = max(cos(v_i, v_j) - tau, 0)
+    nodes      v_i <- v_i + g * sum_j a_ij v_j / sum_j a_ij      `steps` times, each with its own learned g, at first 0
+    weights    w_t(i) = softmax over i <= t of
                <Q v_t, K v_i> / sqrt(D)  - r log(1 + events since i) - d log(1 + days since i)
                + b[behaviour of i] + s * strength of i + e * log(1 + degree of i at t)
 
-Everything that is learned about a user's weights is a number a person can read: r, d, b, s and e. The idea of the graph
-is this project's own; its parts are the causal attention of SASRec (Kang & McAuley 2018), the mean aggregation of
-GraphSAGE (Hamilton et al. 2017) and the log age of memory decay (Anderson & Schooler 1991: need falls with a power of
-age).
+Beside Q and K, everything that is learned about a user's weights is a number a person can read: r, d, b, s and e. The
+idea of the graph is this project's own; its parts are the causal attention of SASRec (Kang & McAuley 2018), the mean
+aggregation of GraphSAGE (Hamilton et al. 2017) and the log age of memory decay (Anderson & Schooler 1991: need falls
+with a power of age).
 """
 
 import math
@@ -49,10 +49,10 @@ class GraphInterest(nn.Module):
         if steps < 0:
             raise ValueError(f"steps is {steps}; propagation is made 0 times or more")
         self.cut, self.dropout = Cut(tau), nn.Dropout(dropout)
-        self.gates = nn.Parameter(torch.zeros(steps))
+        self.gates = nn.Parameter(torch.zeros(steps)) if steps else None  # what is never used never trains
         self.query, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.step_decay = nn.Parameter(torch.tensor(0.5))
-        self.day_decay = nn.Parameter(torch.tensor(0.0)) if has_times else None  # what is never used never trains
+        self.day_decay = nn.Parameter(torch.tensor(0.0)) if has_times else None
         self.behaviour = nn.Parameter(torch.zeros(n_behaviours))
         self.strength, self.degree = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(0.0))
 
@@ -76,7 +76,7 @@ class GraphInterest(nn.Module):
     def propagate(self, vectors: Float[Tensor, "B H D"], edges: Float[Tensor, "B H H"]) -> Float[Tensor, "B H D"]:
         """`steps` rounds of weighted mean aggregation from earlier neighbours."""
         shares = edges / edges.sum(-1, keepdim=True).clamp(min=1e-6)
-        for gate in self.gates:
+        for gate in () if self.gates is None else self.gates:
             vectors = vectors + gate * (shares @ vectors)
         return vectors
 

@@ -7,10 +7,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 class CausalBlock(nn.Module):
-    """Pre-norm attention and a pointwise feed-forward of the same width (SASRec, Kang & McAuley 2018, section 3.2).
+    """Attention and a pointwise feed-forward of the same width, a layer norm before each (SASRec, Kang & McAuley 2018).
 
-    Departure: the layer norm stands before both sublayers, as it does in the authors' formula (8), and the activation
-    is GELU.
+    Departure: the activation is GELU, theirs is ReLU.
     """
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:

@@ -46,6 +46,14 @@ def test_what_a_file_lacks_is_unknown(tmp_path):
     assert events(corpus, "time", "strength", "behaviour") == [(None, None, "interact")]
 
 
+@pytest.mark.parametrize("settings", [{"time": "timestmap"}, {"rating": "stars"}])
+def test_a_column_that_was_asked_for_by_name_must_be_there(tmp_path, settings):
+    """Else a misspelt time column would leave the order of the file, and nobody would know."""
+    inter = "user_id:token\titem_id:token\trating:float\ttimestamp:float\nx\tb\t4\t20\n"
+    with pytest.raises(DataError, match=rf"toy\.inter, line 1: no column '{next(iter(settings.values()))}'"):
+        toy(tmp_path, {"inter": inter, "item": ITEMS}, **settings).load()
+
+
 def test_columns_of_other_names_are_settings(tmp_path):
     files = {
         "inter": "who:token\tplace:token\tstars:float\twhen:float\tkind:token\nx\tb\t4\t20\tbuy\n",

@@ -83,11 +83,20 @@ def test_a_sample_is_the_same_each_time_and_says_the_same(data):
     assert len(np.concatenate(whole.members)) == len(queries.user)
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 20])
+@pytest.mark.parametrize("world", [1, 2, 3])
 def test_processes_share_whole_blocks_and_repeat_none(data, world):
     blocks = data.blocks("valid")
+    assert len(blocks) >= world
     dealt = [block.query.tolist() for rank in range(world) for block in block_loader(blocks, rank, world, 0)]
     assert sorted(dealt) == sorted(block.query.tolist() for block in blocks)
+
+
+def test_a_process_too_many_ranks_the_first_block_once_more(data):
+    """Without a batch Lightning refuses it, and the others would wait for it."""
+    blocks = data.blocks("valid")
+    world = len(blocks) + 2
+    dealt = [[block.query.tolist() for block in block_loader(blocks, rank, world, 0)] for rank in range(world)]
+    assert dealt == [[block.query.tolist()] for block in blocks] + 2 * [[blocks[0].query.tolist()]]
 
 
 def test_a_block_out_of_range_ends_iteration(data):

@@ -135,6 +135,7 @@ def test_the_oracle_is_far_above_popularity_and_ranks_cold_items(world):
 
 
 def test_no_shift_of_the_truth_beats_the_oracle(world):
+    """Law 9, its second half."""
     truth = world.truth
     oracle = ranking(world, lambda rows: truth.mixture[rows[-1]] @ truth.topics) <= 10
     earlier = ranking(world, lambda rows: truth.mixture[rows[-4]] @ truth.topics) <= 10

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.config.check import ConfigError
 from experiments.config.compose import compose
-from experiments.config.idle import idle_settings, require_monitor
+from experiments.config.idle import idle_settings, require_monitor, require_one_ranker
 
 
 def test_the_default_composition_has_no_idle_choice() -> None:
@@ -26,6 +26,21 @@ def test_a_scorer_in_closed_form_has_no_use_for_a_head() -> None:
     assert idle_settings(compose(["experiment=popularity"])) == []
     found = idle_settings(compose(["experiment=popularity"]) | {"head": {"_target_": "x"}})
     assert [sentence.split(":")[0] for sentence in found] == ["head"]
+
+
+@pytest.mark.parametrize("words", [[], ["experiment=popularity"], ["experiment=oracle"], ["backbone=item_id"]])
+def test_a_model_or_a_closed_form_ranks(words: list[str]) -> None:
+    require_one_ranker(compose(words))
+
+
+def test_a_model_is_not_ranked_in_the_name_of_popularity() -> None:
+    with pytest.raises(ConfigError, match=r"scorer: PopularityScorer is fitted in closed form.*experiment=popularity"):
+        require_one_ranker(compose(["scorer=popularity"]))
+
+
+def test_without_a_model_there_is_none_to_serve() -> None:
+    with pytest.raises(ConfigError, match="backbone: TrainedScorer serves a model that was trained"):
+        require_one_ranker(compose(["~backbone"]))
 
 
 def test_a_misspelt_monitor_is_refused_with_the_nearest_word() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def train(config, folder):
         time.sleep(0.05)
     return {"metrics": {"test/hr@10": 0.25}, "intervals": {}, "cost": {"seconds": 1.0}}
 """
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds until a test that waits for another process gives up."""
 
 
@@ -69,7 +70,10 @@ class Bench:
     def start(self, *words: str, module: str = "train", **more) -> subprocess.Popen:
         command = [sys.executable, "-m", f"experiments.{module}", *words]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=self.environment, cwd=self.here, **(pipes | more))
+        # what runs in a shell's background ignores Ctrl-C, and its children inherit that
+        default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        options = {"env": self.environment, "cwd": self.here, "preexec_fn": default}
+        return subprocess.Popen(command, **(options | pipes | more))
 
     def train(self, *words: str) -> tuple[int, list[str], str]:
         """Exit status, lines of standard output, standard error."""

@@ -1,10 +1,12 @@
 """Where the seams meet: what does not go together is refused, with the way out."""
 
+import numpy as np
 import pytest
 import torch
 
 from experiments.config.compose import compose
 from experiments.wiring import Facts, build_data, build_module
+from lightning_modules.parts.whitening import Whitening
 
 BLIND = '''
 """Every node at every moment: fine at the end of a history, a leak within it."""
@@ -62,3 +64,19 @@ def test_facts_are_those_of_the_data(tmp_path):
     assert facts.n_behaviours == len(data.log.behaviours)
     assert facts.history_length == 50
     assert int(facts.item_counts.sum()) == int((data.log.train_stop - data.log.offsets[:-1]).sum())
+
+
+@pytest.mark.parametrize("strategy", ["frozen", "lora"])
+def test_whitening_is_fitted_on_the_catalogue_alone(tmp_path, strategy):
+    """Law 3: which purchases stand in the text table depends on validation and test; the catalogue's text does not."""
+    words = ["backbone=bert_tiny", "backbone.whiten=true", f"strategy={strategy}", "+text.phrases.buy='bought it'"]
+    config = compose([*SMALL[1:], *words, f"runs_dir={tmp_path}"])
+    data = build_data(config)
+    encoder = build_module(config, data).model.encoder
+    n_items = data.log.n_items
+    assert len(data.item_of_row) > n_items
+    expected = Whitening(32)
+    expected.fit(encoder.pooled_features(data.items(np.arange(n_items))))
+    torch.testing.assert_close(encoder.backbone.whitening.mean, expected.mean, rtol=1e-5, atol=1e-6)
+    other = encoder.pooled_features(data.items()).mean(0)
+    assert not torch.allclose(encoder.backbone.whitening.mean, other, rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The encoder: items once, in chunks that nobody can see, centred, and cheap where nothing trains."""
+"""Law 6. The encoder: items once, in chunks that nobody can see, centred, and cheap where nothing trains."""
 
 from collections.abc import Callable
 from copy import deepcopy

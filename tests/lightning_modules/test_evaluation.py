@@ -1,14 +1,13 @@
-"""Ranking against the whole catalogue: laws, and a brute force that sorts every list in plain Python."""
+"""Laws 6 and 8. Ranking against the whole catalogue: laws, and a brute force that sorts every list in plain Python."""
 
 import math
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from datamodules.types import Events, Queries, QueryBlock
-from lightning_modules.evaluation import catalogue_scores, evaluate, rank, rank_scores, write_table
+from lightning_modules.evaluation import catalogue_scores, evaluate, rank, rank_scores
 from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.mrr import MrrMetric
 from lightning_modules.metrics.ndcg import NdcgMetric
@@ -191,12 +190,3 @@ def test_scores_of_half_the_width_rank_as_their_values_do():
     whole, protocol = block(list(range(40)), positives, seen), EvaluationProtocol(METRICS)
     half = rank_scores(torch.tensor(scores).bfloat16(), whole, protocol)
     assert torch.equal(half.ranks, rank_scores(torch.tensor(scores), whole, protocol).ranks)
-
-
-def test_a_table_is_written_whole(tmp_path):
-    table = {"query": np.arange(2), "user": np.array(["7", "é"]), "cold": np.array([True, False]), "hr@1": np.ones(2)}
-    write_table(tmp_path / "queries-test.parquet", table)
-    read = pq.read_table(tmp_path / "queries-test.parquet")
-    assert [str(kind) for kind in read.schema.types] == ["int64", "string", "bool", "double"]
-    assert read.to_pydict() == {name: column.tolist() for name, column in table.items()}
-    assert [file.name for file in tmp_path.iterdir()] == ["queries-test.parquet"]

@@ -66,8 +66,9 @@ def logit(part, nodes, edges, events, user, t, i):
 def test_the_graph_equals_its_loop(steps, tau):
     part, vectors, events = build("interest", "graph", steps=steps, tau=tau), draw_vectors(), draw_events()
     found = part(vectors[events.slot], events, ask_everywhere(events))
+    gates = part.gates.tolist() if steps else []
     for user, length in enumerate(LENGTHS):
-        nodes, edges = propagated(vectors[events.slot[user, :length]], part.gates.tolist(), tau)
+        nodes, edges = propagated(vectors[events.slot[user, :length]], gates, tau)
         close(found.nodes[user, :length], nodes)
         for t in range(length):
             logits = [logit(part, nodes, edges, events, user, t, i) for i in range(t + 1)]
@@ -173,3 +174,10 @@ def test_settings_out_of_range_are_refused():
         TransformerInterest(D, HISTORY, heads=3)
     with pytest.raises(ValueError, match="a history of 25 events came to a transformer of 24"):
         build("interest", "transformer")(torch.randn(1, HISTORY + 1, D), *too_long())
+
+
+def test_without_propagation_no_gate_trains():
+    """A parameter without elements gets no gradient, and a distributed run waits for it in vain."""
+    part = build("interest", "graph", steps=0)
+    assert part.gates is None
+    assert all(parameter.numel() for parameter in part.parameters())

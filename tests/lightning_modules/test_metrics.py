@@ -1,4 +1,4 @@
-"""Metrics: what holds for any ranking, values by hand, and scikit-learn's."""
+"""Law 7. Metrics: what holds for any ranking, values by hand, and scikit-learn's."""
 
 import math
 

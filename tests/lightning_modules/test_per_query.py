@@ -1,4 +1,4 @@
-"""A mean over queries does not know how the queries were dealt out: to blocks, to processes, once or twice."""
+"""Law 1. A mean over queries does not know how the queries were dealt out: to blocks, to processes, once or twice."""
 
 import json
 import os

@@ -66,7 +66,8 @@ def test_the_oracle_needs_a_truth():
 
 
 def test_the_oracle_is_not_beaten():
-    """2,000 users drawn from their own mixture of 4 topics over 50 items; popularity knows the sum over users alone."""
+    """Law 9, its second half: 2,000 users drawn from their own mixture of 4 topics over 50 items; popularity knows the
+    sum over users alone."""
     random = np.random.default_rng(0)
     topics = random.dirichlet(np.full(50, 0.1), size=4)
     mixture = random.dirichlet(np.full(4, 0.3), size=2_000)

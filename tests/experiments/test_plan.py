@@ -1,0 +1,36 @@
+"""Which run a configuration is, before anything is started."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from experiments.config.check import ConfigError
+from experiments.config.compose import CONF
+from experiments.runs.plan import Plan, plan
+
+SMALL = ("datamodule.source.users=30", "datamodule.source.items=40", "datamodule.source.events=8")
+
+
+def planned(folder: Path, *words: str) -> Plan:
+    """The plan of these words on the command line."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [*SMALL, f"runs_dir={folder}", *words], return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        return plan(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), config.hydra)
+
+
+def test_processes_and_precision_name_a_model_and_not_a_closed_form(tmp_path: Path) -> None:
+    two = ("trainer.devices=2", "trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
+    alone, many = (planned(tmp_path, "experiment=sasrec", *words).folder.id for words in ((), two))
+    assert alone != many
+    alone, many = (planned(tmp_path, "experiment=popularity", *words).folder.id for words in ((), two))
+    assert alone == many
+
+
+def test_a_model_beside_a_closed_form_is_refused_before_data_are_prepared(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="PopularityScorer is fitted in closed form"):
+        planned(tmp_path, "scorer=popularity")
+    assert list(tmp_path.iterdir()) == []
