@@ -19,8 +19,20 @@ CORPORA = {
     "latest-small": ("datamodule=movielens",),
     "ml-100k": ("datamodule=atomic",),
 }
-LORA = ("strategy=lora", "head=graph")
-HYBRID = (*CORPORA["ml-100k"], "experiment=interest_graph_hybrid")
+LORA = (
+    "strategy=lora",
+    "strategy.alpha=2",
+    "backbone.dim=64",
+    "backbone.whiten=true",
+    "head=graph",
+    "head.prior=popularity",
+    "text.max_tokens=24",
+    "datamodule.users_per_step=64",
+    "optimizer.lr=3e-3",
+    "trainer.max_epochs=3",
+)
+"""Chosen on validation, and by what two cores do in a quarter of an hour a corpus (docs/log.md)."""
+HYBRID = (*CORPORA["ml-100k"], "experiment=interest_graph_hybrid", "datamodule.users_per_step=32")
 LEAST = {"hr@10": 0.20, "ndcg@10": 0.105}
 
 

@@ -9,6 +9,7 @@ output is the folder of the prepared corpus.
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,25 @@ from experiments.config.compose import compose
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder, pretrained_names
 from experiments.description import corpus_facts, examples_grid, facts_grid, filters_grid, split_facts, text_facts
+from experiments.faults import told
 from experiments.runs.plan import prepared_of
 from experiments.tables.console import show
 from experiments.tables.grid import Grid, Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0; 1 with one message on standard error where the configuration or the data are at fault."""
+    """Exit status 0; 1 with one line on standard error where the configuration or the data are at fault."""
     parser = argparse.ArgumentParser("python -m experiments.describe", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for experiments.train")
-    try:
-        config = compose(parser.parse_args(arguments).overrides)
-        prepared = prepared_of(config)
-        show(describe(config, prepared), Console(width=None if sys.stdout.isatty() else 160))
-    except ValueError as fault:  # ConfigError, DataError, and a part that refuses a number
-        print(f"error: {fault}", file=sys.stderr)
-        return 1
+    return told(partial(print_description, parser.parse_args(arguments).overrides), "describe")
+
+
+def print_description(overrides: Sequence[str]) -> None:
+    """Print all tables, and the folder of the prepared corpus last."""
+    config = compose(overrides)
+    prepared = prepared_of(config)
+    show(describe(config, prepared), Console(width=None if sys.stdout.isatty() else 160))
     print(prepared.folder)
-    return 0
 
 
 def describe(config: dict[str, Any], prepared: Prepared) -> Report:

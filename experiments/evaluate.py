@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from experiments.asking.arguments import told
+from experiments.faults import told
 from experiments.tables.console import show
 from experiments.tables.grid import Cell, Grid, Report
 from experiments.tables.units import accuracy
@@ -45,13 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def evaluate(options: argparse.Namespace) -> None:
     """Load, rank, write and print. Raises `ValueError` for input that cannot be used."""
     from experiments.loading import load
-    from experiments.ranking import rank_split, write_ranking
+    from experiments.ranking import describe_ranking, rank_split, write_ranking
 
     run = load(options.run, options.checkpoint)
     table = rank_split(run, options.split)
     out = options.out or _place(run, options)
-    record = write_ranking(run, options.split, table, out)
+    full, record = describe_ranking(run, options.split, table)
     show(Report((_grid(run, options.split, record),), (), ()), Console(width=None if sys.stdout.isatty() else 120))
+    write_ranking(full, record, out)
     print(out)
 
 

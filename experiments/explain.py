@@ -17,7 +17,8 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules.storage import atomic_write
-from experiments.asking.arguments import add_question, questions_of, told
+from experiments.asking.arguments import add_question, questions_of
+from experiments.faults import told
 from experiments.tables.console import show
 
 

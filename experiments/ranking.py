@@ -33,18 +33,21 @@ def rank_split(run: LoadedRun, split: str) -> Table:
     return run.module.table(split)
 
 
-def write_ranking(run: LoadedRun, split: str, table: Table, out: Path) -> dict[str, Any]:
-    """Write the described queries to OUT's name with .parquet, then what they say to OUT, and return that."""
+def describe_ranking(run: LoadedRun, split: str, table: Table) -> tuple[Table, dict[str, Any]]:
+    """The queries with user and history length, and what they say: means and intervals."""
     full = describe_queries(table, run.data, split)
     found = summarise(full, run.data.item_counts.numpy(), split)
-    record = {
+    return full, {
         "run": run.folder.name,
         "split": split,
         "queries": len(full["query"]),
         "metrics": found.metrics,
         "intervals": found.intervals,
     }
+
+
+def write_ranking(full: Table, record: dict[str, Any], out: Path) -> None:
+    """Write the queries to OUT's name with .parquet, then the record to OUT."""
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(out.with_suffix(".parquet"), full)
     atomic_write(out, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    return record

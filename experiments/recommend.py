@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from datamodules.storage import atomic_write
-from experiments.asking.arguments import add_question, questions_of, told
+from experiments.asking.arguments import add_question, questions_of
+from experiments.faults import told
 from experiments.tables.console import show
 from experiments.tables.grid import Cell, Grid, Report
 

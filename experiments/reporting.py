@@ -1,19 +1,24 @@
 """What a run tells its loggers: configuration at the start, curves through the trainer, results and cost at the end."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.wandb import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from rich.console import Console
+from rich.table import Table
 
 from experiments.config.instantiate import instantiate
+from experiments.results import Outcome
 from experiments.wiring import Config
 
 
 def build_loggers(config: Config, folder: Path) -> list[Logger]:
     """The chosen loggers, writing into the run's folder; none is an empty list. A W&B run is named as its folder and
     keeps its id when it is resumed."""
+    os.environ.setdefault("WANDB_SILENT", "true")  # where its files lie is said by the run's folder
     facts = {"save_dir": str(folder), "name": folder.name, "version": folder.name}
     nodes = [node for node in (config.get("logger") or {}).values() if node]
     loggers: Any = [instantiate(node, **{k: v for k, v in facts.items() if k not in node}) for node in nodes]
@@ -34,6 +39,18 @@ def conclude(loggers: list[Logger], config: Config, numbers: dict[str, float]) -
         else:
             logger.log_metrics(numbers)
         logger.finalize("success")
+
+
+@rank_zero_only
+def tell(outcome: Outcome) -> None:
+    """Print how good it is: every metric in validation and test, with the test's interval over queries."""
+    table = Table("metric", "valid", "test", "95% interval", title="All items ranked", title_justify="left")
+    for key, (low, high) in outcome.intervals.items():
+        split, _, name = key.partition("/")
+        if split == "test" and "/" not in name:
+            found = (outcome.metrics[f"valid/{name}"], outcome.metrics[key])
+            table.add_row(name, *(f"{value:.4f}" for value in found), f"[{low:.4f}, {high:.4f}]")
+    Console().print(table)
 
 
 def _define(logger: WandbLogger, monitor: str) -> None:

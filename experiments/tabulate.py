@@ -8,12 +8,13 @@ The table is printed, and written to a file whose path is the last line of stand
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from datamodules.corpus import DataError
 from datamodules.storage import atomic_write
+from experiments.faults import told
 from experiments.runs.provenance import source_digest
 from experiments.tables.collect import collect, place_beside
 from experiments.tables.comparable import are_comparable, find_row, require_comparable
@@ -23,7 +24,7 @@ from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
 from experiments.tables.measures import require_metrics
 from experiments.tables.report import Content, make_report
-from experiments.tables.rows import TableError, make_rows, naming_keys, require_known
+from experiments.tables.rows import make_rows, naming_keys, require_known
 
 WIDTH_OF_A_FILE = 200
 """Columns where output goes to no terminal and so has no width of its own; rich would take 80."""
@@ -32,18 +33,17 @@ METRICS = ("test/hr@10", "test/ndcg@10")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0; 2 with one message on standard error where there is nothing to make a table of."""
-    options = _parser().parse_args(arguments)
-    try:
-        report = tabulate(options)
-        path = options.out or place_beside(options.paths[0], ".tex" if options.format == "latex" else ".md")
-        _print(report, options.format)
-        atomic_write(path, latex(report) if options.format == "latex" else markdown(report))
-    except (DataError, TableError) as error:
-        print(f"tabulate: {error}", file=sys.stderr)
-        return 2
+    """Exit status 0; 1 with one line on standard error where there is nothing to make a table of."""
+    return told(partial(print_table, _parser().parse_args(arguments)), "tabulate")
+
+
+def print_table(options: argparse.Namespace) -> None:
+    """Print the report and write it; the file's path is printed last."""
+    report = tabulate(options)
+    path = options.out or place_beside(options.paths[0], ".tex" if options.format == "latex" else ".md")
+    _print(report, options.format)
+    atomic_write(path, latex(report) if options.format == "latex" else markdown(report))
     print(path)
-    return 0
 
 
 def tabulate(options: argparse.Namespace) -> Report:

@@ -4,7 +4,8 @@
     python -m experiments.train -m strategy=frozen,lora,full seed=0,1,2
 
 Every run is a process of its own, which this one starts, watches and outlives. The last line on standard output is the
-path of what was made: a run's folder, or the sweep's manifest. Exit status 1 where a run failed. Imports no torch, for
+path of what was made: a run's folder, or the sweep's manifest. Exit status 1 where a run failed, 130 after Ctrl-C; the
+reason stands on standard error. Imports no torch, for
 it is started once per job.
 """
 
@@ -17,10 +18,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from datamodules.corpus import DataError
 from experiments.config.check import ConfigError
 from experiments.config.compose import as_config_error
 from experiments.config.hardware import cores
+from experiments.faults import INTERRUPTED, sentence
 from experiments.runs.attempt import attempt
 from experiments.runs.plan import plan
 
@@ -32,9 +33,10 @@ def task(config: DictConfig) -> bool:
     try:
         planned = plan(config, settings)
         finished = attempt(planned, _parallel(settings))
-        print(planned.folder.path)
-    except (ConfigError, DataError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
+        if finished:
+            print(planned.folder.path)
+    except (ValueError, OSError) as fault:  # ConfigError, DataError, a source that refuses a number, a folder
+        print(f"error: {sentence(fault)}", file=sys.stderr)
         finished = False
     except Exception:
         if settings.mode != RunMode.MULTIRUN:
@@ -58,8 +60,11 @@ def main() -> None:
     try:
         with as_config_error():
             task()
-    except ConfigError as fault:
-        sys.exit(f"error: {fault}")
+    except (ConfigError, OSError) as fault:
+        sys.exit(f"error: {sentence(fault)}")
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.quiet import silence
-from experiments.reporting import build_loggers, conclude
+from experiments.reporting import build_loggers, conclude, tell
 from experiments.results import collect
 from experiments.wiring import Config, build_data, build_module, build_scorer, trains
 from lightning_modules.callbacks.cost import Cost, peak_memory
@@ -47,6 +47,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     outcome = collect(tables, data, folder)
     cost["seconds"] = time.perf_counter() - started
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
+    tell(outcome)
     conclude(loggers, config, outcome.metrics | costs)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
 

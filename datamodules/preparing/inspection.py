@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from datamodules.corpus import INTERACTIONS, SPLITS, Corpus, DataError
 
+FIRST_SECOND, LAST_SECOND = -62_135_596_800.0, 253_402_300_799.0  # years 1 and 9999, seconds since 1970
+
 
 def inspect(corpus: Corpus) -> None:
     """Raise `DataError` for the first fault: absent columns, no rows, empty keys, times given in part, unknown split
@@ -62,6 +64,8 @@ def _require_times(interactions: pa.Table) -> None:
         )
     no_number = "the time {} is no number of seconds; correct it or remove the line"
     _fail(interactions, pc.invert(pc.is_finite(time)), no_number, "time")
+    no_date = "the time {} lies outside the years 1 to 9999; give seconds since 1970, or remove the line"
+    _fail(interactions, pc.or_(pc.less(time, FIRST_SECOND), pc.greater(time, LAST_SECOND)), no_date, "time")
 
 
 def _require_splits(interactions: pa.Table) -> None:

@@ -2,8 +2,6 @@
 
 import argparse
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,26 +64,6 @@ def questions_of(options: argparse.Namespace, run: "LoadedRun") -> "Questions":
             corpus = run.data.prepared.name
             print(f"warning: left out of the history of {user}, not in {corpus}: {', '.join(unknown)}", file=sys.stderr)
     return questions if options.now is None else questions.at(options.now)
-
-
-def told(program: Callable[[], None], name: str) -> int:
-    """Exit status of a program: 0; 1 where input was at fault, which is told in one line on standard error.
-
-    Warnings, too, take one line.
-    """
-    with warnings.catch_warnings():
-        warnings.showwarning = _tell_warning
-        try:
-            program()
-        except ValueError as fault:  # DataError among them
-            print(f"{name}: {' '.join(str(fault).split())}", file=sys.stderr)
-            return 1
-    return 0
-
-
-def _tell_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    if issubclass(category, UserWarning):  # the others are for developers
-        print(f"warning: {message}", file=sys.stderr)
 
 
 def _moment(text: str) -> float:

@@ -84,6 +84,11 @@ def explain(fault: Exception) -> str:
     if isinstance(fault, MissingConfigException) and fault.options is not None and fault.missing_cfg_file:
         group, _, choice = fault.missing_cfg_file.rpartition("/")
         return f"{group}={choice}: there is no such choice{nearest(choice, list(fault.options))}"
+    ambiguous = re.search(r"Ambiguous value for argument '(.+?)'", str(fault))
+    if ambiguous:
+        return f"{ambiguous[1]}: several values make a sweep; write -m before the settings"
+    if isinstance(fault, OverrideParseException) and "{" in fault.override:
+        return f"{fault.override}: words with braces want two pairs of quotes, such as 'text.pattern=\"{{title}}\"'"
     if isinstance(fault, OverrideParseException):
         return f"{fault.override}: is not an override of the form key=value ({' '.join(str(fault).split())})"
     cause = fault.__cause__ if isinstance(fault.__cause__, OmegaConfBaseException) else fault

@@ -46,11 +46,11 @@ def draw_legend(axes: Any, record: Record) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(6.6, -2)
-    axes.text(0, -0.1, "Colours: interests that are alike, with their weight now", fontsize=8.5, color="#666666")
+    axes.text(0, 0.1, "Colours: interests that are alike, with their weight now", fontsize=8.5, color="#666666")
     for row, group in enumerate(seen, start=1):
         axes.scatter(0.012, row - 0.15, s=46, marker="s", color=group_colour(group), clip_on=False)
-        axes.text(0.04, row - 0.15, _named(members[group]), fontsize=8.5, va="center")
-        axes.text(0.99, row - 0.15, f"{weight[group]:.0%}", fontsize=8.5, va="center", ha="right")
+        axes.text(0.1, row - 0.15, f"{weight[group]:.0%}", fontsize=8.5, va="center", ha="right")
+        axes.text(0.12, row - 0.15, _named(members[group]), fontsize=8.5, va="center")
 
 
 def _draw_bar(axes: Any, row: int, reason: Reason, record: Record, order: list[int], span: float) -> None:

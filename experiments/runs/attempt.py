@@ -1,5 +1,6 @@
 """Bring one planned run to its end: reuse what is finished, resume what was interrupted, try a failure once more."""
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,9 +65,8 @@ def attempt(plan: Plan, parallel: int = 1) -> bool:
             print(f"{folder.id}: finished before{stale}")
             return True
         if action == "refuse":
-            print(
-                f"{folder.id}: failed {state.failures} times, see {folder.path / 'log.txt'}; rerun=all tries it again"
-            )
+            seen = f"failed {state.failures} times, see {folder.path / 'log.txt'}; rerun=all tries it again"
+            print(f"error: {folder.id} {seen}", file=sys.stderr)
             return False
         threads = threads_of(parallel * plan.devices)
         _write(plan, action, threads)
@@ -94,7 +94,8 @@ def _write(plan: Plan, action: Action, threads: int) -> None:
 
 def _run(plan: Plan, threads: int) -> bool:
     folder = plan.folder
-    print(f"{folder.id}: running in {folder.path}", flush=True)
+    goes_on = " from its last checkpoint" if (folder.path / "last.ckpt").exists() else ""
+    print(f"{folder.id}: running{goes_on} in {folder.path}", flush=True)
     visible = usable_gpus(plan.config.get("trainer", {}).get("accelerator", "auto"))
     with leased(visible, plan.devices) as gpus:
         status = launch(folder.path, threads, gpus)
@@ -102,5 +103,6 @@ def _run(plan: Plan, threads: int) -> bool:
         return True
     result = failed(folder, status)
     error = result["error"]
-    print(f"{folder.id}: failed, attempt {result['attempts']} of {ATTEMPTS}: {error['type']}: {error['message']}")
+    again = f"attempt {result['attempts']} of {ATTEMPTS}, all of it in {folder.path / 'log.txt'}"
+    print(f"error: {folder.id} failed ({again}): {error['type']}: {error['message']}", file=sys.stderr)
     return False

@@ -12,13 +12,14 @@ result.json      renamed into place last: where it says done, everything else is
 
 import json
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from datamodules.storage import atomic_write, lease
+from datamodules.storage import LeaseTaken, atomic_write, lease
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class RunFolder:
         atomic_write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
     def claim(self) -> AbstractContextManager[None]:
-        """Held by the parent that works on this run; waits for another one."""
-        return lease(self._lock("parent"))
+        """Held by the parent that works on this run; waits for another one, and says so."""
+        return _patient(self._lock("parent"), f"{self.id}: another process works on this run; waiting for it")
 
     def occupy(self) -> AbstractContextManager[None]:
         """Held by the child that writes into the folder. A killed parent frees its own lock an instant before its child
@@ -68,3 +69,14 @@ class RunFolder:
         folder = self.path.parent / ".leases"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{self.id}.{who}"
+
+
+@contextmanager
+def _patient(path: Path, message: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lease(path, wait=False))
+        except LeaseTaken:
+            print(message, flush=True)
+            stack.enter_context(lease(path))
+        yield

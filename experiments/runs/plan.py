@@ -13,6 +13,7 @@ from experiments.config.compose import plain
 from experiments.config.identity import Circumstances, run_digest, run_name
 from experiments.config.idle import require_one_ranker
 from experiments.config.instantiate import instantiate
+from experiments.config.limits import require_within_limits
 from experiments.config.pretrained import pretrained_digests
 from experiments.runs.folder import RunFolder
 
@@ -50,6 +51,7 @@ def plan(config: DictConfig, hydra: DictConfig) -> Plan:
     Raises `ConfigError` with all faults of the configuration, `DataError` where the data cannot be used.
     """
     effective = plain(config)
+    require_within_limits(effective)
     require_one_ranker(effective)
     circumstances = _circumstances(effective)
     choices = {key: value for key, value in hydra.runtime.choices.items() if value and not key.startswith("hydra")}

@@ -34,6 +34,7 @@ def fails(root, faulty):
             "log.tsv, line 4: 2 of 5 interactions have no time, this one first; give all a time, or none",
         ),
         ([*GOOD, ("c", "x", float("inf"))], None, "log.tsv, line 4: the time inf is no number of seconds"),
+        ([*GOOD, ("c", "x", -5e30)], None, "log.tsv, line 4: the time -5e+30 lies outside the years 1 to 9999"),
         ([*GOOD, ("c", "x", float("nan"))], None, "log.tsv, line 4: the time nan is no number of seconds"),
         ([*GOOD, (None, "x", 1.0)], None, "log.tsv, line 4: interaction without user; fill it in"),
         ([*GOOD, ("c", "x", 1.0, None)], None, "log.tsv, line 4: interaction without behaviour; fill it in"),

@@ -141,5 +141,5 @@ def test_a_misspelt_override_is_one_message(tmp_path, capsys):
 def test_a_number_out_of_range_is_one_message(tmp_path, capsys):
     assert main([f"cache_dir={tmp_path}", "text.max_tokens=1"]) == 1
     assert capsys.readouterr().err == (
-        "error: text.max_tokens is 1; at least 3 leave room for one word between two special tokens\n"
+        "describe: text.max_tokens is 1; at least 3 leave room for one word between two special tokens\n"
     )

@@ -23,7 +23,7 @@ def row(lines, name):
 
 
 def refusal(capsys, *arguments):
-    assert main([str(argument) for argument in arguments]) == 2
+    assert main([str(argument) for argument in arguments]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     return said.err
