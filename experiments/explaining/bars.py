@@ -23,7 +23,7 @@ def draw_bars(axes: Any, record: Record) -> None:
     order = _order(record)
     for row, reason in enumerate(record.reasons):
         _draw_bar(axes, row, reason, record, order, span)
-        axes.text(low, row - 0.29, f"{reason.place}. {shortened(reason.title, 52)}", fontsize=9.5, fontweight="bold")
+        axes.text(low, row - 0.29, f"{reason.place}. {shortened(reason.title, 46)}", fontsize=9.5, fontweight="bold")
         axes.text(_ends(reason)[1] + 0.012 * span, row, f"{reason.score:.2f}", va="center", fontsize=9.5)
     axes.set_xlim(low, high + 0.1 * span)
     axes.set_ylim(len(record.reasons) - 0.4, -0.62)
@@ -51,6 +51,9 @@ def draw_legend(axes: Any, record: Record) -> None:
         axes.scatter(0.012, row - 0.15, s=46, marker="s", color=group_colour(group), clip_on=False)
         axes.text(0.1, row - 0.15, f"{weight[group]:.0%}", fontsize=8.5, va="center", ha="right")
         axes.text(0.12, row - 0.15, _named(members[group]), fontsize=8.5, va="center")
+    if any(reason.prior for reason in record.reasons):
+        axes.scatter(0.012, len(seen) + 0.85, s=46, marker="s", color=PRIOR, clip_on=False)
+        axes.text(0.12, len(seen) + 0.85, "the item's own prior", fontsize=8.5, va="center")
 
 
 def _draw_bar(axes: Any, row: int, reason: Reason, record: Record, order: list[int], span: float) -> None:
