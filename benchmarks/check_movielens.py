@@ -21,14 +21,14 @@ CORPORA = {
 }
 LORA = (
     "strategy=lora",
-    "strategy.alpha=2",
+    "strategy.alpha=0.5",
     "backbone.dim=64",
     "backbone.whiten=true",
     "head=graph",
     "head.prior=popularity",
     "text.max_tokens=24",
     "datamodule.users_per_step=64",
-    "optimizer.lr=3e-3",
+    "optimizer.lr=5e-3",
     "trainer.max_epochs=3",
 )
 """Chosen on validation, and by what two cores do in a quarter of an hour a corpus (docs/log.md)."""
