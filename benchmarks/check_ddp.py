@@ -20,7 +20,6 @@ JOB = (
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",
     "trainer.strategy=ddp",
-    "logger=none",
 )
 DEVICES = (2, 1)
 
