@@ -52,6 +52,7 @@ class InterestDataModule(pl.LightningDataModule):
         self.users_per_step, self.num_workers, self.seed = users_per_step, num_workers, seed
         self.validation_sample: int | None = None
         self.features: Tensor | None = None
+        self.states: Ragged | None = None
 
     def prepare_data(self) -> None:
         """Prepare and tokenise, once per machine; both keep what they made on disk."""
@@ -119,11 +120,16 @@ class InterestDataModule(pl.LightningDataModule):
         return np.broadcast_to(np.arange(self.log.n_items), (len(self.log.behaviours), self.log.n_items))
 
     def items(self, rows: np.ndarray | None = None) -> Items:
-        """The given text rows, or all of them, with tokens, or with features where some were made beforehand."""
-        index = torch.arange(len(self.item_of_row)) if rows is None else torch.from_numpy(rows)
-        if self.features is not None:
-            return Items(self.item_of_row[index], features=self.features[index])
-        return Items(self.item_of_row[index], None if self.tokenizer is None else self.tokens.take(index))
+        """The given text rows, or all of them: with tokens, or with the features or states that were made of them
+        beforehand. Rows ascend; as many as there are mean all, and nothing is copied."""
+        whole = Items(self.item_of_row, self._read, self.states, self.features)
+        return whole if rows is None or len(rows) == len(whole) else whole.take(torch.from_numpy(rows))
+
+    @property
+    def _read(self) -> Ragged | None:
+        """The tokens, where a model reads them still."""
+        made = self.features is not None or self.states is not None
+        return None if made or self.tokenizer is None else self.tokens
 
     def blocks(self, split: str, sample: int | None = None) -> QueryBlocks:
         """Evaluation queries of "valid" or "test", all or a fixed sample of so many."""
@@ -143,9 +149,8 @@ class InterestDataModule(pl.LightningDataModule):
         """Steps of this process."""
         rank, world = self._place()
         collator = Collator(self.log, self.examples, self.row, self.candidates, self.item_counts.numpy(), self.items)
-        return ResumableLoader(
-            TrainingSteps(collator, self.users_per_step, self.seed, world), rank, world, self.num_workers
-        )
+        steps = TrainingSteps(collator, self.users_per_step, self.seed, world)
+        return ResumableLoader(steps, rank, world, self.num_workers, self._on_gpu())
 
     def steps_per_epoch(self) -> int:
         """Batches that this process gets in an epoch."""
@@ -158,6 +163,9 @@ class InterestDataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[QueryBlock]:
         """Test blocks of this process."""
         return block_loader(self.blocks("test"), *self._place(), self.num_workers)
+
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

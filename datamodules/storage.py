@@ -21,6 +21,7 @@ import numpy as np
 
 from datamodules.corpus import DataError
 
+_BLOCK = 1 << 24
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -89,12 +90,31 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Write one file, text as UTF-8; whoever reads `path` sees the old content or the new. A full disk raises
     `DataError`."""
+    with atomic_file(path) as content:
+        content.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A file to write; at the end it is flushed to the disk and takes the place of `path`. After an exception nothing
+    stays. A full disk raises `DataError`."""
     with _partial(path) as wrapper, _full_disk_explained(path):
         content = wrapper / "content"
-        content.write_bytes(data.encode() if isinstance(data, str) else data)
+        yield content
         _flush(content)
         content.replace(path)
         _flush(path.parent)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Let the file at `path` grow to `size` bytes that the disk really has. A memory map of a file that the disk cannot
+    hold would end the process with a signal. Raises OSError where there is no room."""
+    with path.open("ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        for start in range(file.tell(), size, _BLOCK):  # macOS has no such call
+            file.write(bytes(min(_BLOCK, size - start)))
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

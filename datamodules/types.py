@@ -16,15 +16,15 @@ Times are seconds in float64; a corpus without times has `time=None` in every re
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
 @dataclass
 class Ragged:
-    """Rows of unequal length, end to end: row u is values[offsets[u]:offsets[u + 1]]."""
+    """Rows of unequal length, end to end: row u is values[offsets[u]:offsets[u + 1]]. A value is a number or vector."""
 
-    values: Int[Tensor, " L"]
+    values: Shaped[Tensor, "L *rest"]
     offsets: Int[Tensor, " O"]
 
     def lengths(self) -> Int[Tensor, " U"]:
@@ -42,18 +42,21 @@ class Ragged:
 class Items:
     """U distinct items: their catalogue ids and what is known of them. A model takes what it needs.
 
-    tokens: word pieces of each item's text, special tokens included. features: one vector per item made beforehand
-    (the final vectors of a frozen language model).
+    tokens: word pieces of each item's text, special tokens included. states: a vector for each of these tokens made
+    beforehand (what leaves the lower, frozen layers of a language model). features: one vector per item made beforehand
+    (what leaves a language model that is frozen as a whole).
     """
 
     ids: Int[Tensor, " U"]
     tokens: Ragged | None = None
+    states: Ragged | None = None
     features: Float[Tensor, "U F"] | None = None
 
     def take(self, rows: Int[Tensor, " U2"]) -> "Items":
         return Items(
             self.ids[rows],
             None if self.tokens is None else self.tokens.take(rows),
+            None if self.states is None else self.states.take(rows),
             None if self.features is None else self.features[rows],
         )
 

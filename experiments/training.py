@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks.model_checkpoint import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from datamodules.interest_datamodule import InterestDataModule
+from experiments.config.hardware import tf32
 from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.quiet import silence
@@ -134,7 +135,15 @@ def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback], lo
         default_root_dir=str(folder),
         plugins=[AtomicCheckpointIO()],
     )
+    settings = config["trainer"]
+    choose_matmul(tf32(str(settings.get("precision")), settings.get("accelerator", "auto")))
     return trainer
+
+
+def choose_matmul(rounded: bool) -> None:
+    """Let a GPU round factors to TF32. Said in both ways, for the choice is the process's and outlives a trainer."""
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else every new tensor is written twice
+    torch.set_float32_matmul_precision("high" if rounded and torch.cuda.is_available() else "highest")
 
 
 def load_weights(module: InterestModule, path: Path) -> None:

@@ -1,6 +1,5 @@
 """From a configuration to the objects it describes; the only place where all seams meet."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,23 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from datamodules.array_store import stored_array
 from datamodules.candidates.full import FullCandidates
 from datamodules.interest_datamodule import InterestDataModule
-from datamodules.storage import digest
-from datamodules.types import Ragged
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder, pretrained_names
-from lightning_modules.checkpoint import frozen_digest
+from experiments.frozen_layers import compute_once
 from lightning_modules.interest_module import InterestModule
 from lightning_modules.parts.encoder import Encoder
 from lightning_modules.recommender import Recommender
 from lightning_modules.types import Scorer
 
 Config = dict[str, Any]
-
-FEATURES_EPOCH = 1
-"""Raised with every change of the code that makes other vectors of the same model and texts."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,9 @@ def build_module(config: Config, data: InterestDataModule) -> InterestModule:
     backbone: Any = instantiate(with_folders(config["backbone"], cache), **vars(facts))
     strategy: Any = instantiate(config["strategy"])
     encoder = Encoder(backbone, strategy, tokens_per_chunk=config["tokens_per_chunk"])
-    read_once(encoder, data, config)
+    if data.tokenizer is not None:
+        compute_once(encoder, data, Path(config["cache_dir"]), config["frozen_states"])
+        refuse_full_candidates(encoder, data)
     seams = vars(facts) | {"dim": encoder.dim}
     interest: Any = instantiate(config["interest"], **seams)
     if data.objective.every_position and not interest.causal:
@@ -111,29 +106,10 @@ def build_module(config: Config, data: InterestDataModule) -> InterestModule:
     )
 
 
-def read_once(encoder: Encoder, data: InterestDataModule, config: Config) -> None:
-    """Where nothing of the language model trains, its final vectors are computed once, kept on disk and stand for the
-    texts."""
-    if data.tokenizer is None:
-        return
-    if encoder.features_reusable:
-        stored = stored_array(
-            Path(config["cache_dir"]) / "features" / f"{feature_key(encoder, data.tokens)}.npy",
-            rows=len(data.item_of_row),
-            make=lambda: encoder.pooled_features(data.items()).cpu().numpy(),
-        )
-        data.features = torch.from_numpy(stored)
-    elif isinstance(data.candidates, FullCandidates):
+def refuse_full_candidates(encoder: Encoder, data: InterestDataModule) -> None:
+    """Raise `ValueError` where every step would read the whole catalogue, and that is out of reach."""
+    if isinstance(data.candidates, FullCandidates) and not encoder.features_reusable:
         data.candidates.check(int(data.tokens.offsets[data.log.n_items]))
-    # The catalogue alone: which purchases further rows put into words, validation and test have a say in.
-    encoder.fit(data.items(np.arange(data.log.n_items)))
-
-
-def feature_key(encoder: Encoder, tokens: Ragged) -> str:
-    """Digest of all that a frozen model's final vectors depend on: weights, how they are pooled, and word pieces."""
-    parts = [type(part).__name__ for part in encoder.modules()]
-    pieces = [hashlib.sha256(array.numpy().tobytes()).hexdigest() for array in (tokens.values, tokens.offsets)]
-    return digest([FEATURES_EPOCH, frozen_digest(encoder), parts, pieces])
 
 
 def with_folders(node: Any, cache: Path) -> Any:

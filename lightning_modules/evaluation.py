@@ -1,7 +1,8 @@
 """Rank queries against the whole catalogue: one code for every model, closed-form or trained.
 
 The catalogue is always cut into the same blocks, because matrix products of another shape round differently; so a
-number depends on the scores alone. Scores are compared in float32.
+number depends on the scores alone. Scores are compared in float32. Making them is all the arithmetic there is: a rank
+is counted and never sorted for, and the head of the list is looked for where its members can be.
 """
 
 from collections.abc import Iterable
@@ -16,8 +17,12 @@ from lightning_modules.metrics.per_query import PerQuery
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.types import NotFiniteError, Scorer
 
-ITEMS_PER_BLOCK = 4096
-"""Catalogue items scored at once. A constant and no setting: it fixes the shapes, and with them the last digit."""
+ITEMS_PER_BLOCK = {"cpu": 512, "cuda": 16_384}
+"""Catalogue items scored at once: on a CPU what its cache holds. No setting: it fixes the shapes, and with them the
+last digit."""
+
+GROUP = 64
+"""Neighbours in the catalogue of which only the best is compared at first, see `_best`."""
 
 
 def rank(scorer: Scorer, block: QueryBlock, n_items: int, protocol: EvaluationProtocol) -> Ranking:
@@ -40,13 +45,13 @@ def evaluate(
 
 
 def catalogue_scores(
-    scorer: Scorer, block: QueryBlock, n_items: int, items_per_block: int = ITEMS_PER_BLOCK
+    scorer: Scorer, block: QueryBlock, n_items: int, items_per_block: int | None = None
 ) -> Float[Tensor, "B N"]:
     """Scores of all items, made in blocks of one width: the last block reaches back over the one before it, so that the
     scorer never sees a shorter one (unless the catalogue is shorter than one block)."""
     if n_items < 1:
         raise ValueError(f"the catalogue has {n_items} items; ranking needs at least 1")
-    width = min(items_per_block, n_items)
+    width = min(items_per_block or ITEMS_PER_BLOCK[block.query.device.type], n_items)
     scores = torch.empty(len(block.query), n_items, device=block.query.device)
     for start in range(0, n_items, width):
         first = min(start, n_items - width)
@@ -71,28 +76,37 @@ def rank_scores(
     holds it; one named twice counts once. Recommended lists put the smaller id first among equals and leave -inf out.
     """
     asked = (block.query >= 0).nonzero()[:, 0]
-    allowed = _candidates(block, scores.shape[1], protocol.mask_history)[asked]
     scores, positives = scores[asked].float(), _first_mentions(block.positives[asked])
     _refuse_nan(scores, block.query[asked], scorer)
-    valid = positives >= 0
-    top_ids, top_scores = _best(scores.masked_fill(~allowed, -torch.inf), protocol.top_k)
+    valid, own = positives >= 0, scores.gather(1, positives.clamp(min=0))
+    banned = _banned(block, asked, positives, scores.shape[1]) if protocol.mask_history else None
+    n_candidates = torch.full_like(asked, scores.shape[1])
+    if banned is not None:
+        scores.index_put_(banned, scores.new_tensor(-torch.inf))
+        n_candidates = n_candidates - torch.bincount(banned[0], minlength=len(asked))
+    top_ids, top_scores = _best(scores, protocol.top_k)
+    before = _beaten_by(scores, own, valid, n_candidates) + _places(own, positives)
     return Ranking(
         query=block.query[asked],
-        ranks=torch.where(valid, 1 + _beaten_by(scores, allowed, positives) + _places(scores, positives), 0),
+        ranks=torch.where(valid, 1 + before, 0),
         values=valid.to(scores.dtype),
-        n_candidates=allowed.sum(dim=1),
+        n_candidates=n_candidates,
         top_ids=top_ids,
         top_scores=top_scores,
     )
 
 
-def _candidates(block: QueryBlock, n_items: int, mask_history: bool) -> Bool[Tensor, "B N"]:
-    allowed = torch.ones(len(block.query), n_items, dtype=torch.bool, device=block.query.device)
-    if mask_history:
-        allowed[block.seen[0], block.seen[1]] = False
-        row, column = (block.positives >= 0).nonzero(as_tuple=True)
-        allowed[row, block.positives[row, column]] = True
-    return allowed
+def _banned(
+    block: QueryBlock, asked: Int[Tensor, " Q"], positives: Int[Tensor, "Q P"], n_items: int
+) -> tuple[Int[Tensor, " X"], Int[Tensor, " X"]]:
+    """(row, item) of each item of a query's history that is not its answer, once."""
+    place = torch.full((len(block.query),), -1, device=asked.device)
+    place[asked] = torch.arange(len(asked), device=asked.device)
+    row, item = place[block.seen[0]], block.seen[1]
+    history = (row * n_items + item)[row >= 0].unique()
+    query, column = (positives >= 0).nonzero(as_tuple=True)
+    left = history[~torch.isin(history, query * n_items + positives[query, column])]
+    return left // n_items, left % n_items
 
 
 def _first_mentions(positives: Int[Tensor, "Q P"]) -> Int[Tensor, "Q P"]:
@@ -104,44 +118,59 @@ def _first_mentions(positives: Int[Tensor, "Q P"]) -> Int[Tensor, "Q P"]:
 
 
 def _beaten_by(
-    scores: Float[Tensor, "Q N"], allowed: Bool[Tensor, "Q N"], positives: Int[Tensor, "Q P"]
+    scores: Float[Tensor, "Q N"], own: Float[Tensor, "Q P"], valid: Bool[Tensor, "Q P"], n_candidates: Int[Tensor, " Q"]
 ) -> Int[Tensor, "Q P"]:
-    """How many candidates that are no positives stand before each positive.
+    """How many candidates that are no positives stand before each positive. What is no candidate holds -inf.
 
-    The positive's score is read from the same matrix: computed apart it could differ in the last bit from itself. What
-    is no rival holds -inf; only a positive that itself scores -inf could count those, hence the limit.
+    The positive's score is read from the same matrix: computed apart it could differ in the last bit from itself. Only
+    a positive that itself scores -inf could count what is no candidate, hence the limit.
     """
-    row, column = (positives >= 0).nonzero(as_tuple=True)
-    rivals = allowed.clone()
-    rivals[row, positives[row, column]] = False
-    own = scores.gather(1, positives.clamp(min=0))
-    rival_scores = scores.masked_fill(~rivals, -torch.inf)
-    counts = torch.zeros_like(positives)
-    for place in range(positives.shape[1]):  # (Q, P, N) at once would not fit
-        counts[:, place] = (rival_scores >= own[:, place, None]).sum(dim=1)
-    return counts.minimum(rivals.sum(dim=1, keepdim=True))
+    counts = torch.zeros_like(own, dtype=torch.long)
+    for place in range(own.shape[1]):  # (Q, P, N) at once would not fit
+        alike = (own >= own[:, place, None]) & valid
+        counts[:, place] = (scores >= own[:, place, None]).sum(dim=1) - alike.sum(dim=1)
+    return counts.minimum((n_candidates - valid.sum(dim=1))[:, None])
 
 
-def _places(scores: Float[Tensor, "Q N"], positives: Int[Tensor, "Q P"]) -> Int[Tensor, "Q P"]:
+def _places(own: Float[Tensor, "Q P"], positives: Int[Tensor, "Q P"]) -> Int[Tensor, "Q P"]:
     """Place of each positive among the query's own, from 0: by score, then by id; padding last."""
     padded = positives < 0
-    own = scores.gather(1, positives.clamp(min=0)).masked_fill(padded, -torch.inf)
-    by_id = positives.masked_fill(padded, scores.shape[1]).argsort(dim=1, stable=True)
+    own = own.masked_fill(padded, -torch.inf)
+    by_id = positives.masked_fill(padded, torch.iinfo(positives.dtype).max).argsort(dim=1, stable=True)
     by_score = own.gather(1, by_id).argsort(dim=1, descending=True, stable=True)
     return by_id.gather(1, by_score).argsort(dim=1)
 
 
 def _best(scores: Float[Tensor, "Q N"], k: int) -> tuple[Int[Tensor, "Q K"], Float[Tensor, "Q K"]]:
-    """Ids and scores of the k best. `topk` breaks ties as it likes, so it gets integers without ties: the score's bits,
-    put in the order of integers, above the reversed id."""
-    bits = (scores + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
-    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
-    reversed_id = torch.arange(scores.shape[1] - 1, -1, -1, device=scores.device)
-    ids = (ordered * 2**32 + reversed_id).topk(min(k, scores.shape[1]), dim=1).indices
-    best = scores.gather(1, ids)
+    """Ids and scores of the k best; among equals the smaller id, -inf left out.
+
+    The k best lie in the k groups of neighbours whose own best come first: a member of another group has k items before
+    it, one of each of these.
+    """
+    n = scores.shape[1]
+    if n > k * GROUP:
+        whole = n // GROUP * GROUP
+        tops = scores[:, :whole].unflatten(1, (-1, GROUP)).amax(2)
+        tops = torch.cat([tops, scores[:, whole:].amax(1, keepdim=True)], dim=1) if whole < n else tops
+        groups = _first(tops, k).sort(dim=1).values
+        ids = (groups[..., None] * GROUP + torch.arange(GROUP, device=scores.device)).flatten(1)
+        inside = scores.gather(1, ids.clamp(max=n - 1)).masked_fill(ids >= n, -torch.inf)
+        ids = ids.gather(1, _first(inside, k))  # ascending ids: the order within is that of the ids
+    else:
+        ids = _first(scores, k)
+    best = scores.gather(1, ids.clamp(max=n - 1)).masked_fill(ids >= n, -torch.inf)
     missing = k - ids.shape[1]
     ids = torch.nn.functional.pad(ids.masked_fill(best == -torch.inf, -1), (0, missing), value=-1)
     return ids, torch.nn.functional.pad(best, (0, missing), value=-torch.inf)
+
+
+def _first(scores: Float[Tensor, "Q X"], k: int) -> Int[Tensor, "Q K"]:
+    """Columns of the k best, the earlier among equals. `topk` breaks ties as it likes, so it gets integers without
+    ties: the score's bits, put in the order of integers, above the reversed column."""
+    bits = (scores + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
+    reversed_column = torch.arange(scores.shape[1] - 1, -1, -1, device=scores.device)
+    return (ordered * 2**32 + reversed_column).topk(min(k, scores.shape[1]), dim=1).indices
 
 
 def _refuse_nan(scores: Float[Tensor, "Q N"], query: Int[Tensor, " Q"], scorer: str) -> None:

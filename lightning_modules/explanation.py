@@ -77,7 +77,7 @@ def explain(
     of_events = vectors[events.slot[0, :length]]
     contributions = model.head.contributions(asked, vectors[candidates])[0, kept]
     prior = model.head.prior(candidates)
-    scores = model.head.scores(asked, vectors[candidates], candidates)[0]
+    scores = model.head.scores(asked, model.head.pool(vectors[candidates], candidates))[0]
     require_sum(contributions, prior, scores)
     cut = next(iter(model.cuts()), None)
     return Explanation(

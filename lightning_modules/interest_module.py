@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules.types import Batch, Items, QueryBlock
 from lightning_modules.checkpoint import frozen_digest, kept_state, require_same_model
+from lightning_modules.clipping import clip
 from lightning_modules.evaluation import rank
+from lightning_modules.memory_retry import MemoryRetry
 from lightning_modules.metrics.per_query import PerQuery
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.parameter_groups import parameter_groups
@@ -51,6 +54,7 @@ class InterestModule(pl.LightningModule):
         self.optimizer_for, self.scheduler_for, self.protocol = optimizer, scheduler, protocol
         self.items, self.n_items = items, n_items
         self.scorer = TrainedScorer(model, n_items)
+        self.memory = MemoryRetry(model.encoder)
         self.ranked = torch.nn.ModuleDict(  # type: ignore[assignment]  # a mapping that moves with the module
             {split: PerQuery(protocol.metrics) for split in ("valid", "test")}
         )
@@ -69,14 +73,25 @@ class InterestModule(pl.LightningModule):
             self.model.calibrate(self._items(), self.n_items)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean loss of the batch's queries, with the strategy's regulariser where it has one."""
-        loss = self.loss(self.model.score_blocks(batch), batch.targets)
-        regulariser = self.model.encoder.plan.regulariser
-        if regulariser is not None:
-            loss = loss + regulariser()
+        """Mean loss of the batch's queries, with the strategy's regulariser where it has one; see `memory_retry`."""
+        loss = self.memory.forward(partial(self._loss_of, batch))
         require_finite(loss.detach(), f"the training loss at step {self.global_step}")
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
         return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Gradients of everything that trains."""
+        given = partial(super().backward, loss, *args, **kwargs)
+        self.memory.backward(given, self.parameters(), self.trainer.precision_plugin.train_step_context)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """See `clipping`."""
+        clip(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """The optimizer's step, then what the strategy does after one."""
@@ -119,10 +134,16 @@ class InterestModule(pl.LightningModule):
         """Keep what cannot be had again: trainable tensors and buffers, and the digest of the rest."""
         checkpoint["state_dict"] = kept_state(self, checkpoint["state_dict"])
         checkpoint["frozen_digest"] = frozen_digest(self)
+        checkpoint["chunks"] = self.memory.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises `ValueError` where the checkpoint is another model's."""
         require_same_model(self, checkpoint)
+        self.memory.load_state_dict(checkpoint.get("chunks", {}))
+
+    def _loss_of(self, batch: Batch) -> Tensor:
+        loss, regulariser = self.model.loss(batch, self.loss), self.model.encoder.plan.regulariser
+        return loss if regulariser is None else loss + regulariser()
 
     def _total_steps(self) -> int:
         """Optimizer steps of the whole run. The trainer's own estimate would load the data before a resumed run has

@@ -1,18 +1,19 @@
 """The model as plain torch: encoder, interest and head in a row. Works in a notebook without any trainer."""
 
 import warnings
-from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from datamodules.types import Batch, Events, Items, Queries
+from lightning_modules.chunked_loss import chunked_loss
 from lightning_modules.parts.cut import Cut
 from lightning_modules.parts.encoder import Encoder
-from lightning_modules.types import Asked, Head, Interest, ScoreBlock
+from lightning_modules.parts.full_precision import full_precision
+from lightning_modules.types import Asked, Head, Interest, Loss
 
-CANDIDATES_AT_ONCE = 65_536
 LEAST_CUT = 0.05
 """Share of item pairs below which a cut says next to nothing, and a warning says so."""
 
@@ -35,17 +36,20 @@ class Recommender(nn.Module):
 
     def ask(self, vectors: Float[Tensor, "U D"], events: Events, queries: Queries) -> Asked:
         """The interests of each user at each query; slots of `events` point into `vectors`."""
-        return Asked(self.interest(vectors[events.slot], events, queries), queries.mask)
+        with full_precision(vectors.device):
+            return Asked(self.interest(embedding(events.slot, vectors.float()), events, queries), queries.mask)
 
-    def score_blocks(self, batch: Batch) -> Iterator[ScoreBlock]:
-        """Scores of a batch's queries against its candidates, block after block."""
+    def loss(self, batch: Batch, loss: Loss) -> Float[Tensor, ""]:
+        """Mean loss of a batch's queries against its candidates. The scores never exist all at once."""
         vectors = self.encoder(batch.items)
+        slots = batch.candidates.slot
         asked = self.ask(vectors, batch.events, batch.queries)
-        slots, log_q = batch.candidates.slot, batch.candidates.log_q
-        for start in range(0, len(slots), CANDIDATES_AT_ONCE):
-            part = slice(start, start + CANDIDATES_AT_ONCE)
-            scores = self.head.scores(asked, vectors[slots[part]], batch.items.ids[slots[part]])
-            yield ScoreBlock(start, scores, log_q[part])
+        with full_precision(vectors.device):
+            # Slots ascend, so as many as there are vectors are all of them, and nothing is copied.
+            whole = len(slots) == len(vectors)
+            chosen, ids = (vectors, batch.items.ids) if whole else (vectors[slots], batch.items.ids[slots])
+            pool = self.head.pool(chosen.float(), ids)
+            return chunked_loss(self.head, loss, asked, pool, batch.candidates.log_q, batch.targets)
 
     @torch.no_grad()
     def calibrate(self, items: Items, n_items: int) -> Float[Tensor, "R D"]:

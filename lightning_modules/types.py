@@ -1,14 +1,16 @@
 """The seams of the model floor, as records and protocols. Letters of the shapes: see `datamodules.types`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from datamodules.types import Events, Items, Queries, QueryBlock, Ranking, Targets, TrainingLog
+from lightning_modules.parts.runs import Run, runs_of
 
 Identity = Literal["exact", "numeric", "none"]
 """How a strategy's model relates to the pretrained one before the first step: bit for bit, up to rounding, not at
@@ -17,20 +19,35 @@ all."""
 
 @dataclass
 class State:
-    """A batch of items on its way through a backbone's layers."""
+    """A batch of items on its way through a backbone's layers: the tokens of all texts end to end, without padding.
+
+    runs: where texts of one length stand side by side; together they hold all U texts, in the order of ids. depth: how
+    many layers lie behind it.
+    """
 
     ids: Int[Tensor, " U"]
-    hidden: Float[Tensor, "U S D"]
-    mask: Bool[Tensor, "U S"]
+    hidden: Float[Tensor, "L D"]
+    runs: tuple[Run, ...]
+    depth: int = 0
+
+    def split(self, counts: Sequence[int]) -> list["State"]:
+        """The first counts[0] texts, the next counts[1] ones, and so on."""
+        lengths = [run.length for run in self.runs for _ in range(run.count)]
+        starts = [0, *accumulate(counts)]
+        parts = [lengths[start:stop] for start, stop in pairwise(starts)]
+        hidden = self.hidden.split([sum(part) for part in parts])
+        ids = self.ids.split(list(counts))
+        return [State(i, h, runs_of(part), self.depth) for i, h, part in zip(ids, hidden, parts, strict=True)]
 
 
 @runtime_checkable
 class Backbone(Protocol):
     """Items to vectors, layer by layer. Also an `nn.Module`.
 
-    run(run(x, 0, i), i, depth) equals run(x, 0, depth). `pool` leaves one position; nothing in it trains unless the
-    backbone says so in `pools_with_parameters`, so its result can be kept for a frozen model. `final` pools (pooling
-    one position is the identity) and applies whatever always trains: projection, id embedding.
+    run(run(x, 0, i), i, depth) equals run(x, 0, depth). `pool` leaves one vector of each text; nothing in it trains
+    unless the backbone says so in `pools_with_parameters`, so its result can be kept for a frozen model. `settle`
+    applies what is fitted once, before training, and then stays (whitening). `final` applies whatever always trains:
+    projection, id embedding.
 
     pretrained: the module that a strategy may change; None where nothing is pretrained (then only `full` is accepted).
     layers: its layers in order, `depth` of them. Parameters outside `pretrained` are new and train under every
@@ -47,9 +64,11 @@ class Backbone(Protocol):
 
     def run(self, state: State, start: int, stop: int) -> State: ...
 
-    def pool(self, state: State) -> State: ...
+    def pool(self, state: State) -> Float[Tensor, "U F"]: ...
 
-    def final(self, state: State) -> Float[Tensor, "U D"]: ...
+    def settle(self, pooled: Float[Tensor, "U F"]) -> Float[Tensor, "U F"]: ...
+
+    def final(self, ids: Int[Tensor, " U"], settled: Float[Tensor, "U F"]) -> Float[Tensor, "U D"]: ...
 
 
 def _every_rate_alike(name: str) -> float:
@@ -112,35 +131,53 @@ class Asked:
     interests: Interests
     mask: Bool[Tensor, "B T"]
 
+    def queries(self, rows: Shaped[Tensor, "B T *rest"]) -> Shaped[Tensor, "Q *rest"]:
+        """The rows that are asked. Where all are, this is a view: picking copies, and adds up gradients in its own
+        order."""
+        return rows.flatten(0, 1) if bool(self.mask.all()) else rows[self.mask]
+
+
+@dataclass
+class Pool:
+    """C candidates as a head wants them: made ready once for a training step or a catalogue, then scored by block."""
+
+    vectors: Float[Tensor, "C D"]
+    prior: Float[Tensor, " C"]
+
+    def block(self, start: int, stop: int) -> "Pool":
+        """Candidates start .. stop."""
+        return Pool(self.vectors[start:stop], self.prior[start:stop])
+
 
 @runtime_checkable
 class Head(Protocol):
-    """Interests and a block of candidates -> scores of the Q valid queries. Also an `nn.Module`.
+    """Interests and candidates -> scores of the Q valid queries. Also an `nn.Module`.
 
-    scores = sum over nodes of contributions, plus prior. Vectors arrive centred.
+    scores = sum over nodes of contributions, plus prior. Vectors arrive centred. A user's scores depend on nothing of
+    another user.
     """
 
-    def scores(self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Float[Tensor, "Q C"]: ...
+    def pool(self, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Pool: ...
+
+    def scores(self, asked: Asked, pool: Pool) -> Float[Tensor, "Q C"]: ...
 
     def contributions(self, asked: Asked, vectors: Float[Tensor, "C D"]) -> Float[Tensor, "Q V C"]: ...
 
     def prior(self, ids: Int[Tensor, " C"]) -> Float[Tensor, " C"]: ...
 
 
-@dataclass
-class ScoreBlock:
-    """Scores of all queries against candidates start .. start + c, and the log-q of these candidates."""
-
-    start: int
-    scores: Float[Tensor, "Q C"]
-    log_q: Float[Tensor, " C"]
-
-
 @runtime_checkable
 class Loss(Protocol):
-    """Reduces over blocks of candidates, so that all scores of a step never need to exist at once."""
+    """A sum over queries, so that it can be taken over some of them at a time; divided by the sum of their `weight`.
 
-    def __call__(self, blocks: Iterable[ScoreBlock], targets: Targets) -> Float[Tensor, ""]: ...
+    Called with scores of Q queries against all C candidates, the candidates' log-q and the queries' answers.
+    """
+
+    def __call__(
+        self, scores: Float[Tensor, "Q C"], log_q: Float[Tensor, " C"], targets: Targets
+    ) -> Float[Tensor, ""]: ...
+
+    def weight(self, targets: Targets) -> Float[Tensor, ""]: ...
 
 
 @runtime_checkable

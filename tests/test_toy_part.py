@@ -28,7 +28,7 @@ data.prepare_data()
 module = build_module(config, data)
 batch = next(iter(data.train_dataloader()))
 module.model.calibrate(data.items(), data.log.n_items)
-loss = module.loss(module.model.score_blocks(batch), batch.targets)
+loss = module.model.loss(batch, module.loss)
 trains = [name for name, p in module.model.encoder.backbone.pretrained.named_parameters() if p.requires_grad]
 print(json.dumps({
     "source": vars(data.source), "head": vars(module.model.head)["scale"], "items": module.model.head.n_items,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.batching.ahead import pinned, read_ahead
 from datamodules.batching.batches import Collator, step_order
 from datamodules.batching.query_blocks import QueryBlocks
 from datamodules.types import Batch, QueryBlock
@@ -56,10 +57,14 @@ class StepSampler(Sampler[tuple[int, int]]):
 
 
 class ResumableLoader(DataLoader[Batch]):
-    """A loader that says how many batches of the epoch it gave, and starts after as many when told so."""
+    """A loader that says how many batches of the epoch it gave, and starts after as many when told so.
 
-    def __init__(self, steps: TrainingSteps, rank: int, world: int, num_workers: int) -> None:
-        self.given = 0
+    for_gpu: batches are read ahead by a thread, into memory from which a GPU copies while it computes. On a CPU the
+    thread would take time from the threads that compute.
+    """
+
+    def __init__(self, steps: TrainingSteps, rank: int, world: int, num_workers: int, for_gpu: bool) -> None:
+        self.given, self.for_gpu = 0, for_gpu
         super().__init__(
             steps,
             batch_size=None,
@@ -70,7 +75,8 @@ class ResumableLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator serves the trainer as well
         self.given = self.sampler.first  # type: ignore[attr-defined]
-        for batch in super().__iter__():
+        batches: Iterator[Batch] = super().__iter__()
+        for batch in read_ahead(map(pinned, batches)) if self.for_gpu else batches:
             self.given += 1
             yield batch
 

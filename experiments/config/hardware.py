@@ -9,6 +9,8 @@ from pathlib import Path
 
 CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, cuda.h
 BF16_FROM = (8, 0)  # Ampere is the first generation that computes bf16 in hardware
+BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,23 @@ def usable_gpus(accelerator: str) -> tuple[Gpu, ...]:
     return gpus() if accelerator in ("auto", "gpu", "cuda") else ()
 
 
-def precision(asked: str, accelerator: str) -> str:
-    """Resolve `auto`: bf16-mixed where every visible GPU computes bf16, else 32-true (bf16 on a plain CPU is hundreds
-    of times slower than fp32)."""
-    if asked != "auto":
-        return asked
-    found = usable_gpus(accelerator)
-    return "bf16-mixed" if found and all(gpu.capability >= BF16_FROM for gpu in found) else "32-true"
+def devices(kind: str) -> list[str]:
+    """Names of what computes, each once: the visible GPUs (kind "cuda"), or the processor ("cpu")."""
+    return sorted({gpu.name for gpu in gpus()}) if kind == "cuda" else [_processor()]
+
+
+def claims_bf16(kind: str) -> bool:
+    """Whether every visible GPU, or the processor, has instructions for bf16. Without them it is hundreds of times
+    slower than fp32."""
+    if kind == "cuda":
+        return all(gpu.capability >= BF16_FROM for gpu in gpus())
+    return not BF16_FLAGS.isdisjoint(_cpuinfo("flags").split())
+
+
+def tf32(precision: str, accelerator: str) -> bool:
+    """Whether float32 products are computed in TF32, with ten bits: on a GPU whose language model runs in half
+    precision anyway. Elsewhere float32 is float32, so 32-true means on a GPU what it means on a CPU."""
+    return precision.endswith("-mixed") and bool(usable_gpus(accelerator))
 
 
 def device_count(asked: int | str | list[int], accelerator: str) -> int:
@@ -79,8 +91,13 @@ def describe() -> str:
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(key: str) -> str:
+    """What Linux says of the first processor; empty elsewhere."""
     try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        with CPUINFO.open(encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key)
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""

@@ -11,7 +11,7 @@ from experiments.config.annotation import is_float, is_node
 from experiments.config.check import SPECIAL
 from experiments.config.signature import Parameter, signature
 
-RESULTS_EPOCH = 1
+RESULTS_EPOCH = 2
 """Raised whenever the same configuration gives other numbers: a changed default, or a changed computation."""
 
 NEUTRAL = (
@@ -39,7 +39,10 @@ NEUTRAL = (
 )
 """Paths that change no result."""
 
-TRAINING_ONLY = ("candidates", "optimizer", "scheduler", "trainer", "callbacks", "monitor", "tokens_per_chunk")
+TRAINING_ONLY = (
+    *("candidates", "optimizer", "scheduler", "trainer", "callbacks", "monitor"),
+    *("tokens_per_chunk", "frozen_states"),
+)
 """Read only where something trains; without a backbone nothing does."""
 
 

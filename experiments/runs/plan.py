@@ -14,6 +14,7 @@ from experiments.config.identity import Circumstances, run_digest, run_name
 from experiments.config.idle import require_one_ranker
 from experiments.config.instantiate import instantiate
 from experiments.config.limits import require_within_limits
+from experiments.config.precision import resolve
 from experiments.config.pretrained import pretrained_digests
 from experiments.runs.folder import RunFolder
 
@@ -37,6 +38,9 @@ class Plan:
         """What a run's provenance says of the plan."""
         return {
             "precision": self.circumstances.precision,
+            "tf32": hardware.tf32(
+                self.circumstances.precision, self.config.get("trainer", {}).get("accelerator", "auto")
+            ),
             "world_size": self.circumstances.world_size,
             "data_digest": self.circumstances.data,
             "pretrained_digest": self.circumstances.pretrained,
@@ -66,15 +70,15 @@ def _circumstances(config: dict[str, Any]) -> Circumstances:
     A scorer in closed form counts and adds in one process, whatever the hardware offers to models.
     """
     trainer = config.get("trainer", {})
-    accelerator = trainer.get("accelerator", "auto")
-    precision = hardware.precision(trainer.get("precision", "auto"), accelerator)
+    accelerator, trains = trainer.get("accelerator", "auto"), bool(config.get("backbone"))
+    asked = trainer.get("precision", "auto") if trains else "32-true"
+    precision = resolve(asked, accelerator, Path(config["cache_dir"]))
     devices = hardware.device_count(trainer.get("devices", 1), accelerator)
     if trainer:
         trainer |= {"precision": precision, "devices": devices}
-    trains = bool(config.get("backbone"))
     return Circumstances(
         data=prepared_of(config).digest,
-        precision=str(precision) if trains else "32-true",
+        precision=str(precision),
         world_size=devices * trainer.get("num_nodes", 1) if trains else 1,
         pretrained=pretrained_digests(config),
         parents=tuple(config.get("parents", ())),

@@ -1,6 +1,6 @@
 """An item is its text and a vector of its own."""
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from datamodules.types import Items
@@ -44,8 +44,11 @@ class HybridBackbone(nn.Module):
     def run(self, state: State, start: int, stop: int) -> State:
         return self.text.run(state, start, stop)
 
-    def pool(self, state: State) -> State:
+    def pool(self, state: State) -> Float[Tensor, "U F"]:
         return self.text.pool(state)
 
-    def final(self, state: State) -> Float[Tensor, "U D"]:
-        return self.dropout(self.projection(self.text.final(state)) + self.embedding(state.ids))
+    def settle(self, pooled: Float[Tensor, "U F"]) -> Float[Tensor, "U F"]:
+        return self.text.settle(pooled)
+
+    def final(self, ids: Int[Tensor, " U"], settled: Float[Tensor, "U F"]) -> Float[Tensor, "U D"]:
+        return self.dropout(self.projection(self.text.final(ids, settled)) + self.embedding(ids))

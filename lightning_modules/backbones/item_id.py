@@ -1,10 +1,10 @@
 """An item is a vector of its own, learned from its interactions alone."""
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from datamodules.types import Items
+from lightning_modules.parts.runs import Run
 from lightning_modules.types import State
 
 
@@ -35,14 +35,16 @@ class ItemIdBackbone(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.02)
 
     def embed(self, items: Items) -> State:
-        hidden = self.embedding(items.ids)[:, None]
-        return State(items.ids, hidden, torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device))
+        return State(items.ids, self.embedding(items.ids), (Run(len(items), 1),))
 
     def run(self, state: State, start: int, stop: int) -> State:
         return state
 
-    def pool(self, state: State) -> State:
-        return state
+    def pool(self, state: State) -> Float[Tensor, "U D"]:
+        return state.hidden
 
-    def final(self, state: State) -> Float[Tensor, "U D"]:
-        return self.dropout(state.hidden[:, 0])
+    def settle(self, pooled: Float[Tensor, "U D"]) -> Float[Tensor, "U D"]:
+        return pooled
+
+    def final(self, ids: Int[Tensor, " U"], settled: Float[Tensor, "U D"]) -> Float[Tensor, "U D"]:
+        return self.dropout(settled)

@@ -3,15 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from datamodules.types import Items
 from lightning_modules.parts.layout import layout_of
 from lightning_modules.parts.loading import load_encoder
-from lightning_modules.parts.padding import pad
 from lightning_modules.parts.pooling import Pooling, build_pooling
+from lightning_modules.parts.runs import rectangles, runs_of
 from lightning_modules.parts.whitening import Whitening
 from lightning_modules.types import State
 
@@ -25,8 +26,7 @@ class LanguageModelBackbone(nn.Module):
     pretrained). dim: size of a learned linear map's output; null leaves the model's own size and learns nothing
     outside it.
 
-    Texts arrive ragged and are padded to the longest of the call. Raises ValueError for a text beyond the model's
-    positions.
+    Texts go through the layers end to end, without padding. Raises ValueError for a text beyond the model's positions.
     """
 
     def __init__(self, path: str, pooling: Pooling = "mean", whiten: bool = False, dim: int | None = None) -> None:
@@ -49,19 +49,23 @@ class LanguageModelBackbone(nn.Module):
             raise ValueError(
                 "A language model reads tokens, and these items have none: use backbone=item_id, or give text"
             )
-        tokens, mask = pad(items.tokens, self.pretrained.config.pad_token_id or 0)
-        if tokens.shape[1] > self._layout.longest:
+        runs = runs_of(items.tokens.lengths().tolist())
+        longest = max((run.length for run in runs), default=0)
+        if longest > self._layout.longest:
             raise ValueError(
-                f"A text of {tokens.shape[1]} tokens exceeds the {self._layout.longest} positions of "
+                f"A text of {longest} tokens exceeds the {self._layout.longest} positions of "
                 f"{type(self.pretrained).__name__}: lower text.max_tokens"
             )
-        return State(items.ids, self._layout.embed(tokens), mask)
+        return State(items.ids, self._layout.embed(items.tokens.values.long(), runs), runs)
 
     def run(self, state: State, start: int, stop: int) -> State:
-        return replace(state, hidden=self._layout.run(state.hidden, state.mask, start, stop))
+        return replace(state, hidden=self._layout.run(state.hidden, state.runs, start, stop), depth=stop)
 
-    def pool(self, state: State) -> State:
-        return State(state.ids, self.pooling(state.hidden, state.mask)[:, None], state.mask.any(1, keepdim=True))
+    def pool(self, state: State) -> Float[Tensor, "U F"]:
+        return torch.cat([self.pooling(texts) for texts in rectangles(state.hidden, state.runs)])
 
-    def final(self, state: State) -> Float[Tensor, "U D"]:
-        return self.projection(self.whitening(self.pooling(state.hidden, state.mask)))
+    def settle(self, pooled: Float[Tensor, "U F"]) -> Float[Tensor, "U F"]:
+        return self.whitening(pooled)
+
+    def final(self, ids: Int[Tensor, " U"], settled: Float[Tensor, "U F"]) -> Float[Tensor, "U D"]:
+        return self.projection(settled)

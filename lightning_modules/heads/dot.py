@@ -8,13 +8,14 @@ With similarity `cosine` node and candidate have unit length, which makes the gr
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from lightning_modules.parts.prior import PriorName, make_prior
 from lightning_modules.parts.temperature import Temperature
-from lightning_modules.types import Asked
+from lightning_modules.types import Asked, Pool
 
 Similarity = Literal["cosine", "inner"]
 
@@ -36,10 +37,14 @@ class DotHead(nn.Module):
         self.temperature = Temperature(temperature)
         self.item_prior = make_prior(prior, item_counts)
 
-    def scores(self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Float[Tensor, "Q C"]:
-        """f(c|u) of every valid query."""
-        user = (asked.interests.weights @ self._scaled(asked.interests.nodes))[asked.mask]
-        return self.temperature(user @ self._scaled(vectors).T) + self.prior(ids)
+    def pool(self, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Pool:
+        """Candidates, of unit length where similarity is `cosine`, with their priors."""
+        return Pool(self._scaled(vectors), self.prior(ids))
+
+    def scores(self, asked: Asked, pool: Pool) -> Float[Tensor, "Q C"]:
+        """f(c|u) of every valid query. The temperature divides the user, who is smaller than the scores."""
+        user = asked.queries(asked.interests.weights @ self._scaled(asked.interests.nodes))
+        return torch.addmm(pool.prior, self.temperature(user), pool.vectors.T)
 
     def contributions(self, asked: Asked, vectors: Float[Tensor, "C D"]) -> Float[Tensor, "Q V C"]:
         """What each interest gave to each candidate; over V they add up to the score without the prior."""

@@ -1,6 +1,6 @@
-"""Cut texts of unequal length into chunks that waste little padding."""
+"""Cut texts of unequal length into chunks of bounded size, texts of one length side by side."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from jaxtyping import Int
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def chunk_by_length(lengths: Int[Tensor, " U"], budget: int) -> list[Int[Tensor, " _"]]:
-    """Row numbers, shortest text first, in chunks whose rows times longest length stay within `budget` tokens.
+    """Row numbers, shortest text first, in chunks of at most `budget` tokens.
 
     A text longer than the budget is a chunk of its own. Equal lengths keep their order, so the chunks depend on the
     lengths and the budget alone. Concatenated they hold each row once.
@@ -16,10 +16,10 @@ def chunk_by_length(lengths: Int[Tensor, " U"], budget: int) -> list[Int[Tensor,
     if budget < 1:
         raise ValueError(f"A chunk of {budget} tokens holds nothing: give at least 1")
     order = torch.sort(lengths, stable=True).indices
-    cuts, first = [], 0
-    for row, length in enumerate(lengths[order].tolist()):
-        if row > first and (row - first + 1) * length > budget:
+    cuts, first, before = [], 0, 0
+    for row, until in enumerate(accumulate(lengths[order].tolist())):
+        if row > first and until - before > budget:
             cuts.append(row)
-            first = row
+            first, before = row, until - int(lengths[order[row]])
     bounds = [0, *cuts, len(order)]
     return [order[start:stop] for start, stop in pairwise(bounds) if stop > start]

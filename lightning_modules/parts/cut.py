@@ -25,11 +25,13 @@ class Cut(nn.Module):
     def __init__(self, tau: float | str = 0.0) -> None:
         super().__init__()
         self.quantile, fixed = _parse(tau)
+        self.inert = self.quantile is None and fixed <= -1  # no cosine lies below
+        self.at_zero = self.quantile is None and fixed == 0  # nothing to subtract from each of a million cosines
         self.register_buffer("tau", torch.tensor(fixed))
         self.register_buffer("share", torch.tensor(0.0))
 
     def forward(self, cosine: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return torch.relu(cosine - self.tau)
+        return torch.relu(cosine if self.at_zero else cosine - self.tau)
 
     @torch.no_grad()
     def calibrate(self, catalogue: Float[Tensor, "N D"]) -> None:

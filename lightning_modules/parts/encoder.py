@@ -1,18 +1,24 @@
 """Items to centred vectors: a backbone, the strategy that decides what of it trains, and how its texts are batched."""
 
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from datamodules.types import Items
+from datamodules.types import Items, Ragged
 from lightning_modules.parts.chunking import chunk_by_length
+from lightning_modules.parts.planning import as_module, lowest_trained, names_within, plan_of, trains_outside_layers
+from lightning_modules.parts.runs import runs_of
+from lightning_modules.parts.sharing import shared_out
 from lightning_modules.parts.whitening import Whitening
-from lightning_modules.types import Backbone, Plan, State, Strategy, require_finite
+from lightning_modules.types import Backbone, State, Strategy, require_finite
 
 CATALOGUE_TOKENS = 8192
-"""Padded tokens in a chunk of the catalogue; fixed, since another padding moves a vector by 4e-7, and so a rank."""
+"""Tokens in a chunk of the catalogue; fixed, since another shape moves a vector by 4e-7, and so a rank."""
 
 
 class Trainable(NamedTuple):
@@ -33,8 +39,11 @@ class Encoder(nn.Module):
     layers from it on have their dropout in training, whatever mode the model was loaded in. Embeddings have theirs
     only if they train.
 
-    tokens_per_chunk bounds the padded tokens that pass through the layers at once in training; it changes memory and
-    speed, and the result by rounding alone.
+    tokens_per_chunk bounds the tokens that pass through the layers at once in training. With `recompute` what the
+    layers keep for the backward pass is thrown away after each chunk and computed again when its turn comes (Chen et
+    al. 2016, "Training Deep Nets with Sublinear Memory Cost"; chunk by chunk it is the gradient caching of Gao et al.
+    2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the texts of a step then need
+    never fit into memory together. Both change memory and speed, and the result by rounding alone.
 
     Raises ValueError where the strategy cannot work with the backbone.
     """
@@ -47,14 +56,15 @@ class Encoder(nn.Module):
             raise ValueError(f"tokens_per_chunk={tokens_per_chunk} holds no text: give at least 1, such as 4096")
         self.backbone = backbone
         self.tokens_per_chunk = tokens_per_chunk
+        self.recompute = False
         self.dim = backbone.dim
-        self.plan = _plan(backbone, strategy)
-        self._pretrained_names = _names_within(backbone)
-        for name, parameter in _module(backbone).named_parameters():
+        self.plan = plan_of(backbone, strategy)
+        self._pretrained_names = names_within(backbone)
+        for name, parameter in as_module(backbone).named_parameters():
             inner = self._pretrained_names.get(name)
             parameter.requires_grad_(inner is None or self.plan.trains(inner))
-        self.embeddings_train = _trains_outside_layers(backbone)
-        self.lowest = 0 if self.embeddings_train else _lowest_trained(backbone.layers)
+        self.embeddings_train = trains_outside_layers(backbone)
+        self.lowest = 0 if self.embeddings_train else lowest_trained(backbone.layers)
         self.register_buffer("mean", torch.zeros(backbone.dim))
         self.train()
 
@@ -73,25 +83,48 @@ class Encoder(nn.Module):
         return self
 
     def forward(self, items: Items) -> Float[Tensor, "U D"]:
-        """Centred vectors, in the order of `items`. Where features are given they stand for the pooled output."""
-        return self.backbone.final(self._pooled(items, self.tokens_per_chunk)) - self.mean
+        """Centred vectors, in the order of `items`. Where features are given they stand for the settled output."""
+        settled = items.features
+        if settled is None:
+            settled = self.backbone.settle(self._chunked(items))
+        return self.backbone.final(items.ids, settled) - self.mean
 
     def catalogue(self, items: Items) -> Float[Tensor, "N D"]:
         """Vectors before centring, in eval mode and without gradient, in a batching that no setting changes."""
-        vectors = self._canonical(items, finish=True)
-        return require_finite(vectors, "the catalogue's vectors")
+        with _evaluating(self):
+            settled = self.backbone.settle(self._canonical(items)) if items.features is None else items.features
+            vectors = self.backbone.final(items.ids, settled)
+        return require_finite(vectors.float(), "the catalogue's vectors")
 
-    def pooled_features(self, items: Items) -> Float[Tensor, "N F"]:
-        """Pooled vectors before whitening and projection, batched as `catalogue` does; given features as they are."""
-        return require_finite(self._canonical(items, finish=False), "the catalogue's pooled vectors")
+    def pooled(self, items: Items) -> Float[Tensor, "N F"]:
+        """Pooled vectors before whitening and projection, batched as `catalogue` does."""
+        with _evaluating(self):
+            pooled = self._canonical(items)
+        return require_finite(pooled.float(), "the catalogue's pooled vectors")
 
-    def fit(self, items: Items) -> None:
-        """Fit on the whole catalogue's text what has to be fitted before training. Does nothing the second time."""
-        waiting = [part for part in _module(self.backbone).modules() if isinstance(part, Whitening) and not part.fitted]
+    def lower_states(self, items: Items) -> Iterator[tuple[Int[Tensor, " R"], Float[Tensor, "L D"]]]:
+        """What leaves the layers below `lowest`, chunk by chunk: row numbers, and their tokens end to end."""
+        assert items.tokens is not None
+        for rows in chunk_by_length(items.tokens.lengths(), CATALOGUE_TOKENS):
+            with _evaluating(self):
+                state = self.backbone.run(self.backbone.embed(items.take(rows)), 0, self.lowest)
+            yield rows, require_finite(state.hidden, f"the states below layer {self.lowest}")
+
+    @torch.no_grad()
+    def settled(self, pooled: Float[Tensor, "N F"]) -> Float[Tensor, "N F"]:
+        """Pooled vectors as `features` hold them: with what is fitted once and then fixed applied."""
+        return self.backbone.settle(pooled)
+
+    def fit(self, pooled: Callable[[], Float[Tensor, "N F"]]) -> None:
+        """Fit on the catalogue's pooled vectors what has to be fitted before training. Asks for them only where
+        something has to be, and does nothing the second time."""
+        waiting = [
+            part for part in as_module(self.backbone).modules() if isinstance(part, Whitening) and not part.fitted
+        ]
         if waiting:
-            pooled = self.pooled_features(items)
+            vectors = pooled()
             for part in waiting:
-                part.fit(pooled)
+                part.fit(vectors)
 
     def centre(self, catalogue: Float[Tensor, "N D"]) -> None:
         """Take the mean of the catalogue's vectors as the new origin."""
@@ -100,79 +133,61 @@ class Encoder(nn.Module):
     def trainable(self) -> list[Trainable]:
         """Everything that trains. Weight decay leaves out what is one-dimensional: biases and the gains of norms."""
         found = []
-        for name, parameter in _module(self.backbone).named_parameters():
+        for name, parameter in as_module(self.backbone).named_parameters():
             if parameter.requires_grad:
                 inner = self._pretrained_names.get(name)
                 scale = 1.0 if inner is None else self.plan.lr_scale(inner)
                 found.append(Trainable(f"backbone.{name}", parameter, scale, parameter.ndim > 1))
         return found
 
-    @torch.no_grad()
-    def _canonical(self, items: Items, finish: bool) -> Float[Tensor, "N F"]:
-        training = self.training
-        self.eval()
-        state = self._pooled(items, CATALOGUE_TOKENS)
-        vectors = self.backbone.final(state) if finish else state.hidden[:, 0]
-        self.train(training)
-        return vectors
+    def _canonical(self, items: Items) -> Float[Tensor, "N F"]:
+        """In chunks that depend on the texts alone; the processes of a run share them out."""
+        texts = _texts(items)
+        if texts is None:
+            return self.backbone.pool(self.backbone.embed(items))
+        chunks = chunk_by_length(texts.lengths(), CATALOGUE_TOKENS)
+        return shared_out(chunks, lambda rows: self._through_layers(self._entered(items.take(rows))))
 
-    def _pooled(self, items: Items, budget: int) -> State:
-        """One position for each item; texts go through the layers in chunks, and their order is restored."""
-        if items.features is not None:
-            return _single(items, items.features)
-        if items.tokens is None:
-            return self._through_layers(items)
-        chunks = chunk_by_length(items.tokens.lengths(), budget)
-        pooled = torch.cat([self._through_layers(items.take(rows)).hidden[:, 0] for rows in chunks])
-        return _single(items, pooled[torch.argsort(torch.cat(chunks))])
+    def _chunked(self, items: Items) -> Float[Tensor, "U F"]:
+        """Texts pass in chunks, shortest first, and come back in the order of `items`. They enter together: a table of
+        embeddings that trains would else get a gradient of its whole size from each chunk."""
+        texts = _texts(items)
+        if texts is None:
+            return self.backbone.pool(self.backbone.embed(items))
+        chunks = chunk_by_length(texts.lengths(), self.tokens_per_chunk)
+        order = torch.cat(chunks)
+        states = self._entered(items.take(order)).split([len(rows) for rows in chunks])
+        pooled = torch.cat([self._kept_or_recomputed(state) for state in states])
+        return pooled[torch.argsort(order)]
 
-    def _through_layers(self, items: Items) -> State:
-        return self.backbone.pool(self.backbone.run(self.backbone.embed(items), 0, self.backbone.depth))
+    def _kept_or_recomputed(self, state: State) -> Float[Tensor, "U F"]:
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self._through_layers, state, use_reentrant=False)
+        return self._through_layers(state)
+
+    def _entered(self, items: Items) -> State:
+        """At the first layer that has to be computed."""
+        if items.states is None:
+            return self.backbone.embed(items)
+        runs = runs_of(items.states.lengths().tolist())
+        return State(items.ids, items.states.values.float(), runs, depth=self.lowest)
+
+    def _through_layers(self, state: State) -> Float[Tensor, "U F"]:
+        """From there on; states were kept at the lowest layer that trains."""
+        return self.backbone.pool(self.backbone.run(state, state.depth, self.backbone.depth))
 
 
-def _single(items: Items, vectors: Float[Tensor, "U F"]) -> State:
-    mask = torch.ones(len(vectors), 1, dtype=torch.bool, device=vectors.device)
-    return State(items.ids, vectors[:, None], mask)
+def _texts(items: Items) -> Ragged | None:
+    return items.tokens if items.states is None else items.states
 
 
-def _module(backbone: Backbone) -> nn.Module:
-    """A backbone is a module as well, which a protocol cannot say."""
-    return cast(nn.Module, backbone)
-
-
-def _plan(backbone: Backbone, strategy: Strategy) -> Plan:
-    """The strategy's plan. Where nothing is pretrained, holding anything back means nothing and is refused."""
-    if backbone.pretrained is not None:
-        return strategy.plan(backbone.pretrained, backbone.layers)
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode without gradient; the mode that was there comes back."""
+    training = module.training
+    module.eval()
     try:
-        plan = strategy.plan(nn.Linear(1, 1, bias=False), [])
-    except ValueError:
-        plan = None
-    if plan is None or not plan.trains("weight"):
-        raise ValueError(
-            f"{type(strategy).__name__} changes a pretrained model and {type(backbone).__name__} has none: "
-            "use strategy=full, or a backbone with a language model (minilm, bert_base, hybrid)"
-        )
-    return plan
-
-
-def _names_within(backbone: Backbone) -> dict[str, str]:
-    """Names of parameters in the backbone -> their names in the pretrained module, for those that are in it."""
-    if backbone.pretrained is None:
-        return {}
-    inner = {id(parameter): name for name, parameter in backbone.pretrained.named_parameters()}
-    return {name: inner[id(p)] for name, p in _module(backbone).named_parameters() if id(p) in inner}
-
-
-def _trains_outside_layers(backbone: Backbone) -> bool:
-    if backbone.pretrained is None:
-        return False
-    inside = {id(parameter) for layer in backbone.layers for parameter in layer.parameters()}
-    return any(p.requires_grad and id(p) not in inside for p in backbone.pretrained.parameters())
-
-
-def _lowest_trained(layers: list[nn.Module]) -> int:
-    for index, layer in enumerate(layers):
-        if any(parameter.requires_grad for parameter in layer.parameters()):
-            return index
-    return len(layers)
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(training)

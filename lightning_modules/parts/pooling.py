@@ -1,25 +1,28 @@
-"""From the tokens of a text to one vector. Every pooling leaves a single token as it is, bit for bit."""
+"""From the tokens of a text to one vector. Every pooling leaves a single token as it is, bit for bit.
+
+A pooling reads a rectangle: texts of one length, without padding.
+"""
 
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 Pooling = Literal["mean", "cls", "attention"]
 
 
 class MeanPooling(nn.Module):
-    """The mean of the real tokens: what sentence-transformers such as all-MiniLM-L6-v2 were trained with."""
+    """The mean of the tokens: what sentence-transformers such as all-MiniLM-L6-v2 were trained with."""
 
-    def forward(self, hidden: Float[Tensor, "U S D"], mask: Bool[Tensor, "U S"]) -> Float[Tensor, "U D"]:
-        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    def forward(self, hidden: Float[Tensor, "U S D"]) -> Float[Tensor, "U D"]:
+        return hidden.mean(1)
 
 
 class ClsPooling(nn.Module):
     """The first token, [CLS] or <s>."""
 
-    def forward(self, hidden: Float[Tensor, "U S D"], mask: Bool[Tensor, "U S"]) -> Float[Tensor, "U D"]:
+    def forward(self, hidden: Float[Tensor, "U S D"]) -> Float[Tensor, "U D"]:
         return hidden[:, 0]
 
 
@@ -36,8 +39,8 @@ class AttentionPooling(nn.Module):
         self.query = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(self.query.weight)
 
-    def forward(self, hidden: Float[Tensor, "U S D"], mask: Bool[Tensor, "U S"]) -> Float[Tensor, "U D"]:
-        scores = self.query(torch.tanh(self.inner(hidden)))[..., 0].masked_fill(~mask, -torch.inf)
+    def forward(self, hidden: Float[Tensor, "U S D"]) -> Float[Tensor, "U D"]:
+        scores = self.query(torch.tanh(self.inner(hidden)))[..., 0]
         return torch.einsum("us,usd->ud", scores.softmax(-1), hidden)
 
 

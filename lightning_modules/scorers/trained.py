@@ -5,8 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datamodules.types import Items, QueryBlock, TrainingLog
+from lightning_modules.parts.full_precision import full_precision
 from lightning_modules.recommender import Recommender
-from lightning_modules.types import Asked
+from lightning_modules.types import Asked, Pool
 
 
 class TrainedScorer:
@@ -18,6 +19,7 @@ class TrainedScorer:
     def __init__(self, model: Recommender, n_items: int) -> None:
         self.model, self.n_items = model, n_items
         self._vectors: Tensor | None = None
+        self._pool: Pool | None = None
         self._asked: tuple[QueryBlock, Asked] | None = None
 
     @property
@@ -30,19 +32,22 @@ class TrainedScorer:
     def fit(self, train: TrainingLog, items: Items) -> None:
         """The model arrives trained."""
 
+    @torch.no_grad()
     def prepare(self, items: Items) -> None:
         """Encode all rows; centre and cuts are taken anew from the catalogue. The model is left in eval mode: outside
         of a trainer nobody else switches its dropout off."""
         self.model.eval()
         self._vectors = self.model.calibrate(items, self.n_items)
+        ids = torch.arange(self.n_items, device=self._vectors.device)
+        self._pool = self.model.head.pool(self._vectors[: self.n_items], ids)
         self._asked = None
 
     @torch.no_grad()
     def scores(self, block: QueryBlock, start: int, stop: int) -> Float[Tensor, "B C"]:
         """Scores of catalogue ids start .. stop; the block's interests are computed once and kept for its next call."""
-        if self._vectors is None:
+        if self._pool is None:
             raise RuntimeError("scores were asked before prepare() gave the catalogue")
         if self._asked is None or self._asked[0] is not block:
-            self._asked = (block, self.model.ask(self._vectors, block.events, block.queries))
-        ids = torch.arange(start, stop, device=self._vectors.device)
-        return self.model.head.scores(self._asked[1], self._vectors[start:stop], ids)
+            self._asked = (block, self.model.ask(self.vectors, block.events, block.queries))
+        with full_precision(self.vectors.device):
+            return self.model.head.scores(self._asked[1], self._pool.block(start, stop))

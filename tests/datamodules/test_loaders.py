@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from datamodules.candidates.sampled import SampledCandidates
+from datamodules.interest_datamodule import InterestDataModule
 from tests.datamodules.small_module import epoch, small_module
 
 
@@ -32,9 +33,11 @@ def test_workers_and_earlier_epochs_change_nothing(root, workers):
     assert len(batches) == len(loader) == fresh.steps_per_epoch()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_loader_goes_on_where_it_was_stopped(root, workers):
+@pytest.mark.parametrize(("workers", "gpu"), [(0, False), (2, False), (0, True), (2, True)])
+def test_a_loader_goes_on_where_it_was_stopped(root, workers, gpu, monkeypatch):
     whole = told(epoch(data_module(root), 1))
+    monkeypatch.setattr(InterestDataModule, "_on_gpu", lambda self: gpu)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.clone())  # there is no GPU to pin for
     stopped, resumed = (data_module(root, num_workers=workers).train_dataloader() for _ in range(2))
     stopped.sampler.set_epoch(1)
     taken = [batch for _, batch in zip(range(3), stopped, strict=False)]
@@ -42,7 +45,7 @@ def test_a_loader_goes_on_where_it_was_stopped(root, workers):
     resumed.sampler.set_epoch(1)
     assert stopped.state_dict() == {"given": 3}
     assert told(taken) + told(resumed) == whole
-    assert resumed.state_dict() == {"given": 0}  # the epoch is over
+    assert resumed.state_dict() == {"given": 0}  # the epoch is over, however far ahead it was read
     resumed.sampler.set_epoch(1)
     assert told(resumed) == whole  # the next pass starts from the beginning
 

@@ -1,4 +1,4 @@
-"""Precision, devices and threads follow from the machine; parallel jobs do not share a GPU."""
+"""Devices and threads follow from the machine; parallel jobs do not share a GPU."""
 
 import tempfile
 import threading
@@ -15,27 +15,21 @@ AMPERE, TURING = Gpu("0", "a", (8, 0)), Gpu("GPU-1/2", "b", (7, 5))
 
 
 @pytest.mark.parametrize(
-    ("found", "accelerator", "expected"),
-    [
-        ((AMPERE,), "auto", "bf16-mixed"),
-        ((AMPERE,), "cpu", "32-true"),
-        ((AMPERE, TURING), "gpu", "32-true"),
-        ((), "auto", "32-true"),
-    ],
-)
-def test_bf16_only_where_the_hardware_computes_it(found, accelerator, expected, monkeypatch):
-    monkeypatch.setattr(hardware, "gpus", lambda: found)
-    assert hardware.precision("auto", accelerator) == expected
-    assert hardware.precision("16-mixed", accelerator) == "16-mixed"
-
-
-@pytest.mark.parametrize(
     ("asked", "accelerator", "expected"),
     [(1, "auto", 1), ("auto", "gpu", 2), ("auto", "cpu", 1), (-1, "auto", 2), ([0, 3], "gpu", 2), ("2", "cpu", 2)],
 )
 def test_devices_are_counted(asked, accelerator, expected, monkeypatch):
     monkeypatch.setattr(hardware, "gpus", lambda: (AMPERE, TURING))
     assert hardware.device_count(asked, accelerator) == expected
+
+
+@pytest.mark.parametrize(
+    ("precision", "accelerator", "expected"),
+    [("bf16-mixed", "auto", True), ("16-mixed", "gpu", True), ("32-true", "gpu", False), ("bf16-mixed", "cpu", False)],
+)
+def test_float32_is_rounded_beside_half_precision_on_a_gpu_alone(precision, accelerator, expected, monkeypatch):
+    monkeypatch.setattr(hardware, "gpus", lambda: (AMPERE,))
+    assert hardware.tf32(precision, accelerator) is expected
 
 
 def test_jobs_side_by_side_hold_different_gpus(tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """What a run keeps of its best epoch and of its cost, also where it was interrupted."""
 
+from unittest.mock import Mock
+
 import pytest
 import pytorch_lightning as pl
 import torch
 
-from experiments.training import best_checkpoint, fit
+from experiments.training import best_checkpoint, choose_matmul, fit
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from tests.lightning_modules.small_model import lightning_module, small_data, small_model, trainer
@@ -66,3 +68,14 @@ def test_a_run_that_had_stopped_when_it_was_interrupted_knows_what_its_epochs_to
     assert after.epochs == before.epochs
     assert after.summary(module, 5)["epochs"] == 3
     assert after.summary(module, 5)["queries_per_second"] is None  # it was not tested yet
+
+
+@pytest.mark.parametrize(
+    ("rounded", "gpu", "expected"), [(True, True, "high"), (True, False, "highest"), (False, True, "highest")]
+)
+def test_float32_is_rounded_only_on_a_gpu_and_only_if_asked(rounded, gpu, expected, monkeypatch):
+    chosen = Mock()
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", chosen)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    choose_matmul(rounded)
+    chosen.assert_called_once_with(expected)

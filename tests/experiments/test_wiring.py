@@ -1,9 +1,9 @@
 """Where the seams meet: what does not go together is refused, with the way out."""
 
-import numpy as np
 import pytest
 import torch
 
+from datamodules.types import Items
 from experiments.config.compose import compose
 from experiments.wiring import Facts, build_data, build_module
 from lightning_modules.parts.whitening import Whitening
@@ -54,7 +54,7 @@ def test_an_objective_that_asks_everywhere_refuses_an_interest_that_looks_everyw
 def test_asked_at_the_end_the_same_interest_trains(tmp_path, blind):
     data, module = built(tmp_path, "last", blind)
     batch = next(iter(data.train_dataloader()))
-    assert torch.isfinite(module.loss(module.model.score_blocks(batch), batch.targets))
+    assert torch.isfinite(module.model.loss(batch, module.loss))
 
 
 def test_facts_are_those_of_the_data(tmp_path):
@@ -76,7 +76,8 @@ def test_whitening_is_fitted_on_the_catalogue_alone(tmp_path, strategy):
     n_items = data.log.n_items
     assert len(data.item_of_row) > n_items
     expected = Whitening(32)
-    expected.fit(encoder.pooled_features(data.items(np.arange(n_items))))
+    everything = Items(data.item_of_row, data.tokens)
+    expected.fit(encoder.pooled(everything.take(torch.arange(n_items))))
     torch.testing.assert_close(encoder.backbone.whitening.mean, expected.mean, rtol=1e-5, atol=1e-6)
-    other = encoder.pooled_features(data.items()).mean(0)
+    other = encoder.pooled(everything).mean(0)
     assert not torch.allclose(encoder.backbone.whitening.mean, other, rtol=1e-5, atol=1e-6)

@@ -84,7 +84,7 @@ def scores(interest, head, vectors, events, queries, ids=None):
     ids = torch.arange(len(vectors)) if ids is None else ids
     with torch.no_grad():
         asked = Asked(interest(vectors[events.slot], events, queries), queries.mask)
-        return head.scores(asked, vectors[ids], ids)
+        return head.scores(asked, head.pool(vectors[ids], ids))
 
 
 def of_user(found, events, user):

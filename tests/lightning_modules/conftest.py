@@ -33,11 +33,17 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("models")
     write_tiny_bert(root / "bert")
     roberta = TINY | {"pad_token_id": 1}
+    grouped = {"num_key_value_heads": 1}
     settings = {
         "roberta": roberta,
         "xlm-roberta": roberta,
         "camembert": roberta,
         "electra": TINY | {"embedding_size": 16},
+        "gpt2": {"vocab_size": 200, "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 130},
+        "llama": TINY,
+        "mistral": TINY | grouped,
+        "qwen2": TINY | grouped,
+        "qwen3": TINY | grouped | {"head_dim": 16},
         "distilbert": {"vocab_size": 200, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
     }
     with torch.random.fork_rng():

@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from torch import nn
 
-from datamodules.types import Items
+from datamodules.types import Items, Ragged
 from lightning_modules.backbones.hybrid import HybridBackbone
 from lightning_modules.backbones.item_id import ItemIdBackbone
 from lightning_modules.backbones.language_model import LanguageModelBackbone
@@ -28,7 +28,7 @@ def hybrid(folder: Path, **settings: object) -> HybridBackbone:
 
 
 def test_chunks_by_hand() -> None:
-    # Sorted: 2 2 3 5 9 in rows 1 3 0 4 2. With 9 tokens: 3 rows of up to 3; 5 alone (2 x 9 > 9); 9 alone.
+    # Sorted: 2 2 3 5 9 in rows 1 3 0 4 2. With 9 tokens: 2 + 2 + 3; 5 alone (5 + 9 > 9); 9 alone.
     lengths = torch.tensor([3, 2, 9, 2, 5])
     assert [chunk.tolist() for chunk in chunk_by_length(lengths, 9)] == [[1, 3, 0], [4], [2]]
     assert [chunk.tolist() for chunk in chunk_by_length(lengths, 1)] == [[1], [3], [0], [4], [2]]
@@ -41,7 +41,9 @@ def test_chunks_hold_each_row_once_and_keep_the_budget() -> None:
     lengths = torch.randint(1, 60, (500,))
     chunks = chunk_by_length(lengths, 256)
     assert torch.cat(chunks).sort().values.tolist() == list(range(500))
-    assert all(len(chunk) * int(lengths[chunk].max()) <= 256 for chunk in chunks)
+    assert all(int(lengths[chunk].sum()) <= 256 for chunk in chunks)
+    first = [int(lengths[chunk[0]]) for chunk in chunks[1:]]
+    assert all(int(lengths[chunk].sum()) + more > 256 for chunk, more in zip(chunks, first, strict=False))
 
 
 @pytest.mark.parametrize("budget", [1, 25, 64, 10_000])
@@ -49,7 +51,7 @@ def test_vectors_do_not_depend_on_the_chunks(budget: int, tiny_models: dict, tok
     items = token_items(*LENGTHS)
     backbone = LanguageModelBackbone(str(tiny_models["roberta"]))
     encoder = Encoder(backbone, FullStrategy(), tokens_per_chunk=budget).eval()
-    unchunked = backbone.final(backbone.run(backbone.embed(items), 0, backbone.depth))
+    unchunked = backbone.pool(backbone.run(backbone.embed(items), 0, backbone.depth))
     torch.testing.assert_close(encoder(items), unchunked, rtol=0, atol=1e-6)
 
 
@@ -93,12 +95,56 @@ def test_vectors_leave_centred_by_the_catalogue(tiny_models: dict, token_items: 
 def test_kept_features_stand_for_the_frozen_model(tiny_models: dict, token_items: Callable) -> None:
     items = token_items(*LENGTHS)
     encoder = Encoder(hybrid(tiny_models["bert"]), FrozenStrategy())
-    encoder.fit(items)
+    encoder.fit(lambda: encoder.pooled(items))
     assert encoder.features_reusable
-    kept = Items(items.ids, features=encoder.pooled_features(items))
+    kept = Items(items.ids, features=encoder.settled(encoder.pooled(items)))
     torch.testing.assert_close(encoder(kept), encoder(items), rtol=0, atol=1e-3)
-    assert torch.equal(encoder.catalogue(kept), encoder.catalogue(items))
-    assert torch.equal(encoder.pooled_features(kept), kept.features)
+    torch.testing.assert_close(encoder.catalogue(kept), encoder.catalogue(items), rtol=0, atol=1e-6)
+
+
+def states_of(encoder: Encoder, items: Items) -> Items:
+    """The items with what leaves the frozen layers in the place of their tokens."""
+    values = torch.empty(int(items.tokens.offsets[-1]), encoder.backbone.pretrained.config.hidden_size)
+    for rows, states in encoder.lower_states(items):
+        ends = Ragged(torch.arange(len(values)), items.tokens.offsets).take(rows)
+        values[ends.values] = states
+    return Items(items.ids, states=Ragged(values, items.tokens.offsets))
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "qwen3"])
+def test_kept_states_stand_for_the_frozen_layers(name: str, tiny_models: dict, token_items: Callable) -> None:
+    items = token_items(*LENGTHS)
+    encoder = Encoder(LanguageModelBackbone(str(tiny_models[name])), TopKStrategy(k=1)).eval()
+    assert encoder.lowest == 1
+    kept, found = states_of(encoder, items), []
+    for given in (items, kept):
+        encoder.zero_grad()
+        vectors = encoder(given)
+        vectors.square().sum().backward()
+        found.append([vectors, *(item.parameter.grad for item in encoder.trainable())])
+    assert len(found[0]) > 5
+    for slow, fast in zip(*found, strict=True):
+        torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(encoder.catalogue(kept), encoder.catalogue(items), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("budget", [20, 60])
+def test_recomputed_chunks_give_the_same_gradients_bit_for_bit(
+    budget: int, tiny_models: dict, token_items: Callable
+) -> None:
+    """With dropout at work: what is computed again draws the same numbers."""
+    items, found = token_items(*LENGTHS), []
+    encoder = Encoder(LanguageModelBackbone(str(tiny_models["bert"])), FullStrategy(), tokens_per_chunk=budget)
+    for recompute in (False, True):
+        encoder.recompute = recompute
+        encoder.zero_grad()
+        torch.manual_seed(7)
+        vectors = encoder(items)
+        vectors.square().sum().backward()
+        found.append(
+            [vectors, *(item.parameter.grad for item in encoder.trainable() if item.parameter.grad is not None)]
+        )
+    assert all(torch.equal(slow, fast) for slow, fast in zip(*found, strict=True))
 
 
 def test_features_are_reusable_only_where_nothing_before_them_trains(tiny_models: dict) -> None:
@@ -132,7 +178,7 @@ def test_item_ids_accept_full_training_alone(choices: Callable) -> None:
 def test_item_ids_need_no_text() -> None:
     encoder = Encoder(ItemIdBackbone(n_items=6, dim=4), FullStrategy())
     catalogue = encoder.catalogue(Items(torch.arange(6)))
-    encoder.fit(Items(torch.arange(6)))
+    encoder.fit(lambda: pytest.fail("nothing has to be fitted"))
     encoder.centre(catalogue)
     torch.testing.assert_close(encoder(Items(torch.tensor([5, 1]))), (catalogue - catalogue.mean(0))[[5, 1]])
 
@@ -160,12 +206,12 @@ def test_whitening_is_fitted_once_and_saved(tiny_models: dict, token_items: Call
     encoder = Encoder(hybrid(tiny_models["bert"]), FullStrategy())
     with pytest.raises(RuntimeError, match=r"call Encoder.fit"):
         encoder(items)
-    encoder.fit(items)
+    encoder.fit(lambda: encoder.pooled(items))
     state = {name: value.clone() for name, value in encoder.state_dict().items()}
-    encoder.fit(others)
+    encoder.fit(lambda: encoder.pooled(others))
     resumed = Encoder(hybrid(tiny_models["bert"]), FullStrategy())
     resumed.load_state_dict(state)
-    resumed.fit(others)
+    resumed.fit(lambda: resumed.pooled(others))
     for candidate in (encoder, resumed):
         assert all(torch.equal(value, state[name]) for name, value in candidate.state_dict().items())
 
@@ -173,7 +219,7 @@ def test_whitening_is_fitted_once_and_saved(tiny_models: dict, token_items: Call
 def test_dropout_of_a_hybrid_acts_in_training_alone(tiny_models: dict, token_items: Callable) -> None:
     items = token_items(*LENGTHS)
     encoder = Encoder(hybrid(tiny_models["bert"], dropout=0.5), FrozenStrategy())
-    encoder.fit(items)
+    encoder.fit(lambda: encoder.pooled(items))
     assert not torch.equal(encoder(items), encoder(items))
     encoder.eval()
     assert torch.equal(encoder(items), encoder(items))
@@ -195,7 +241,7 @@ def test_a_vector_that_is_not_finite_is_named(tiny_models: dict, token_items: Ca
     with pytest.raises(NotFiniteError, match="the catalogue's vectors"):
         encoder.catalogue(token_items(*LENGTHS))
     with pytest.raises(NotFiniteError, match="the catalogue's pooled vectors"):
-        encoder.pooled_features(token_items(*LENGTHS))
+        encoder.pooled(token_items(*LENGTHS))
 
 
 def test_a_chunk_of_nothing_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datamodules.types import Events, Queries, QueryBlock
-from lightning_modules.evaluation import catalogue_scores, evaluate, rank, rank_scores
+from lightning_modules.evaluation import GROUP, _best, catalogue_scores, evaluate, rank, rank_scores
 from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.mrr import MrrMetric
 from lightning_modules.metrics.ndcg import NdcgMetric
@@ -190,3 +190,19 @@ def test_scores_of_half_the_width_rank_as_their_values_do():
     whole, protocol = block(list(range(40)), positives, seen), EvaluationProtocol(METRICS)
     half = rank_scores(torch.tensor(scores).bfloat16(), whole, protocol)
     assert torch.equal(half.ranks, rank_scores(torch.tensor(scores), whole, protocol).ranks)
+
+
+@pytest.mark.parametrize("levels", [1, 4, 300])
+@pytest.mark.parametrize("n", [10 * GROUP, 10 * GROUP + 1, 2017])
+def test_the_head_of_a_long_list_is_that_of_a_sorted_one(n, levels):
+    """Law 6. Few levels mean many equals, within groups of neighbours and across them."""
+    generator = torch.Generator().manual_seed(n + levels)
+    scores = torch.randint(levels, (9, n), generator=generator).float()
+    scores[0, 5:] = -torch.inf
+    scores[1] = -0.0
+    ids, best = _best(scores, 9)
+    order = [sorted(range(n), key=lambda i: (-row[i], i))[:9] for row in scores.tolist()]
+    expected = torch.tensor(order)
+    values = scores.gather(1, expected)
+    assert torch.equal(ids, expected.masked_fill(values == -torch.inf, -1))
+    assert torch.equal(best, values)

@@ -37,7 +37,7 @@ def asked_by(nodes, seed=0):
 @pytest.mark.parametrize("tau", [-1.0, -0.2, 0.0, 0.4])
 def test_the_graph_head_equals_its_triple_loop(tau):
     head, asked = build("head", "graph", tau=tau, prior="popularity"), asked_by(VECTORS)
-    found = head.scores(asked, VECTORS, torch.arange(N))
+    found = head.scores(asked, head.pool(VECTORS, torch.arange(N)))
     user, moment = asked.mask.nonzero(as_tuple=True)
     for q, (b, t) in enumerate(zip(user.tolist(), moment.tolist(), strict=True)):
         for c in range(0, N, 5):
@@ -55,12 +55,15 @@ def test_the_dot_head_is_one_product(similarity):
     head, asked = build("head", "dot", similarity=similarity), asked_by(VECTORS)
     scale = (lambda x: normalize(x, dim=-1)) if similarity == "cosine" else (lambda x: x)
     one = torch.einsum("btv,bvd->btd", asked.interests.weights, scale(asked.interests.nodes))[asked.mask]
-    close(head.scores(asked, VECTORS, torch.arange(N)), one @ scale(VECTORS).T * head.temperature.log_scale.exp())
+    close(
+        head.scores(asked, head.pool(VECTORS, torch.arange(N))),
+        one @ scale(VECTORS).T * head.temperature.log_scale.exp(),
+    )
 
 
 def ranking(head, asked, vectors):
     with torch.no_grad():
-        return head.scores(asked, vectors, torch.arange(len(vectors))).argsort(1, descending=True)
+        return head.scores(asked, head.pool(vectors, torch.arange(len(vectors)))).argsort(1, descending=True)
 
 
 def test_where_the_cut_bites_graph_and_dot_rank_differently():
@@ -79,7 +82,7 @@ def test_where_nothing_is_cut_graph_is_dot_to_the_last_digits():
     ids = torch.arange(N)
     graph.cut.calibrate(VECTORS)
     assert float(graph.cut.share) == 0
-    close(graph.scores(asked, VECTORS, ids), dot.scores(asked, VECTORS, ids) + 1 / 0.07)
+    close(graph.scores(asked, graph.pool(VECTORS, ids)), dot.scores(asked, dot.pool(VECTORS, ids)) + 1 / 0.07)
 
 
 @torch.no_grad()
@@ -90,7 +93,7 @@ def test_raw_vectors_of_one_direction_make_graph_and_dot_one():
     graph.cut.calibrate(crowded)
     assert float(graph.cut.share) == 0
     ids = torch.arange(N)
-    close(graph.scores(asked, crowded, ids), dot.scores(asked, crowded, ids))
+    close(graph.scores(asked, graph.pool(crowded, ids)), dot.scores(asked, dot.pool(crowded, ids)))
 
 
 @torch.no_grad()
@@ -103,7 +106,9 @@ def test_a_prior_is_an_addend_of_its_own(name):
         head = build("head", name, prior=prior)
         head.temperature.log_scale.copy_(bare.temperature.log_scale)
         assert head.prior(ids).abs().max() > 0
-        close(head.scores(asked, VECTORS, ids), bare.scores(asked, VECTORS, ids) + head.prior(ids))
+        close(
+            head.scores(asked, head.pool(VECTORS, ids)), bare.scores(asked, bare.pool(VECTORS, ids)) + head.prior(ids)
+        )
 
 
 @torch.no_grad()

@@ -64,7 +64,7 @@ def test_a_strategys_rate_regulariser_and_hook_are_heeded(root, tiny_bert, monke
     batch = next(iter(data.train_dataloader()))
     module.eval()
     monkeypatch.setattr(module, "log", lambda *_, **__: None)  # no trainer runs now
-    bare = module.loss(module.model.score_blocks(batch), batch.targets)
+    bare = module.model.loss(batch, module.loss)
     torch.testing.assert_close(module.training_step(batch, 0), bare + 2)
 
 

@@ -9,9 +9,7 @@ import torch
 
 from datamodules.candidates.full import FullCandidates
 from datamodules.types import Items
-from lightning_modules import recommender
 from lightning_modules.evaluation import rank
-from lightning_modules.losses.softmax import SoftmaxLoss
 from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.types import Asked, NotFiniteError
 from tests.lightning_modules.composition import PAIRS, close, stirred
@@ -49,7 +47,10 @@ def batch_of(data, members, full=True):
 
 @torch.no_grad()
 def scored(model, batch):
-    return torch.cat([block.scores for block in model.score_blocks(batch)], 1)
+    """(Q, C), all at once."""
+    vectors, slots = model.encoder(batch.items), batch.candidates.slot
+    pool = model.head.pool(vectors[slots], batch.items.ids[slots])
+    return model.head.scores(model.ask(vectors, batch.events, batch.queries), pool)
 
 
 @every_backbone
@@ -87,23 +88,9 @@ def test_items_encoded_once_equal_every_position_encoded_apart(backbone, make):
             naive[b, h] = model.encoder(batch.items.take(batch.events.slot[b, h][None]))[0]
         each = [model.encoder(batch.items.take(slot[None])) for slot in batch.candidates.slot]
         asked = Asked(model.interest(naive, batch.events, batch.queries), batch.queries.mask)
-        expected = model.head.scores(asked, torch.cat(each), batch.items.ids[batch.candidates.slot])
+        pool = model.head.pool(torch.cat(each), batch.items.ids[batch.candidates.slot])
+        expected = model.head.scores(asked, pool)
     close(scored(model, batch), expected)
-
-
-@every_backbone
-@pytest.mark.parametrize("at_once", [1, 7, 50])
-def test_blocks_of_candidates_change_neither_loss_nor_gradient(backbone, at_once, make, monkeypatch):
-    data, model = make(backbone)
-    batch, found = batch_of(data, [0, 5, 9], full=False), []
-    for size in (at_once, 10_000):
-        monkeypatch.setattr(recommender, "CANDIDATES_AT_ONCE", size)
-        model.zero_grad()
-        loss = SoftmaxLoss()(model.score_blocks(batch), batch.targets)
-        loss.backward()
-        found.append([loss, *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
-    for first, second in zip(*found, strict=True):
-        close(first, second)
 
 
 @every_backbone
@@ -200,7 +187,6 @@ def test_nan_in_a_vector_names_the_catalogue(worlds):
 
 def test_kept_features_that_are_not_finite_are_refused(make):
     data, model = make("text")
-    with pytest.raises(NotFiniteError, match="the catalogue's pooled vectors"):
-        model.encoder.pooled_features(
-            Items(data.item_of_row, features=torch.full((len(data.item_of_row), 32), torch.nan))
-        )
+    features = torch.full((len(data.item_of_row), 32), torch.nan)
+    with pytest.raises(NotFiniteError, match="the catalogue's vectors"):
+        model.encoder.catalogue(Items(data.item_of_row, features=features))

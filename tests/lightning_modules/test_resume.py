@@ -71,7 +71,7 @@ def build(root: Path, tiny_bert: Path, workers: int) -> tuple[InterestDataModule
     module = InterestModule(
         Recommender(encoder, interest, head),
         SoftmaxLoss(),
-        lambda groups: torch.optim.AdamW(groups, lr=1e-2),
+        lambda groups: torch.optim.AdamW(groups, lr=1e-2, fused=True),
         warmup_cosine,
         EvaluationProtocol((NdcgMetric(10),)),
         data.items,

@@ -1,4 +1,4 @@
-"""The loss over blocks of candidates: one block or many (law 6), PyTorch's own, and what log-q is for."""
+"""The loss: PyTorch's own, values by hand, and what log-q is for."""
 
 import pytest
 import torch
@@ -7,14 +7,14 @@ from torch.nn.functional import cross_entropy
 from datamodules.batching.inclusion import log_inclusion
 from datamodules.types import Targets
 from lightning_modules.losses.softmax import SoftmaxLoss
-from lightning_modules.types import ScoreBlock
 from tests.lightning_modules.composition import choices
 
 Q, C = 13, 40
 
 
-def blocks(scores, log_q, size):
-    return [ScoreBlock(i, scores[:, i : i + size], log_q[i : i + size]) for i in range(0, scores.shape[1], size)]
+def mean(scores, log_q, targets):
+    loss = SoftmaxLoss()
+    return loss(scores, log_q, targets) / loss.weight(targets)
 
 
 def draw(seed=0):
@@ -29,22 +29,16 @@ def test_every_loss_was_found():
     assert "softmax" in choices("loss")
 
 
-@pytest.mark.parametrize("size", [1, 7, 39, 40])
-def test_many_blocks_equal_one_and_pytorch_and_so_do_their_gradients(size):
+def test_the_loss_is_pytorchs_weighted_mean_of_corrected_scores():
     scores, log_q, targets = draw()
-    scores.requires_grad_()
-    logits = scores - log_q
-    each = cross_entropy(logits, targets.column, reduction="none")
+    each = cross_entropy(scores - log_q, targets.column, reduction="none")
     expected = (targets.value * each).sum() / targets.value.sum()
-    found = SoftmaxLoss()(blocks(scores, log_q, size), targets)
-    torch.testing.assert_close(found, expected)
-    gradients = [torch.autograd.grad(loss, scores, retain_graph=True)[0] for loss in (found, expected)]
-    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(mean(scores, log_q, targets), expected)
 
 
 def test_scores_of_any_size_stay_finite():
     scores, log_q, targets = draw()
-    found = SoftmaxLoss()(blocks(scores * 1e4, log_q, 7), targets)
+    found = mean(scores * 1e4, log_q, targets)
     torch.testing.assert_close(
         found, (targets.value * cross_entropy(scores * 1e4 - log_q, targets.column, reduction="none")).sum()
         / targets.value.sum(),
@@ -54,15 +48,9 @@ def test_scores_of_any_size_stay_finite():
 def test_two_candidates_by_hand():
     # exp(f): 3 and 1; the target has 3 of 4. With q = (3/4, 1/4) both count 4: 1/2.
     scores, target = torch.tensor([[3.0, 1.0]]).log(), Targets(torch.tensor([0]), torch.ones(1))
-    loss = SoftmaxLoss()
-    torch.testing.assert_close(loss(blocks(scores, torch.zeros(2), 2), target), torch.tensor(4 / 3).log())
-    corrected = loss(blocks(scores, torch.tensor([3 / 4, 1 / 4]).log(), 2), target)
+    torch.testing.assert_close(mean(scores, torch.zeros(2), target), torch.tensor(4 / 3).log())
+    corrected = mean(scores, torch.tensor([3 / 4, 1 / 4]).log(), target)
     torch.testing.assert_close(corrected, torch.tensor(2.0).log())
-
-
-def test_no_candidates_are_refused():
-    with pytest.raises(ValueError, match="no candidates"):
-        SoftmaxLoss()([], Targets(torch.tensor([0]), torch.ones(1)))
 
 
 ITEMS, ROUNDS = 200, 1200
@@ -84,7 +72,7 @@ def mean_gradient(scores, draws, corrected):
         free = scores[ids][None].requires_grad_()
         used = log_q[ids] if corrected else torch.zeros(len(ids))
         column = Targets(torch.searchsorted(ids, target), torch.ones(1))
-        SoftmaxLoss()([ScoreBlock(0, free, used)], column).backward()
+        SoftmaxLoss()(free, used, column).backward()
         total[ids] += free.grad[0]
     return total / ROUNDS
 

@@ -14,10 +14,10 @@ from datamodules.types import Items
 from lightning_modules.backbones.language_model import LanguageModelBackbone
 from lightning_modules.parts.bottleneck import BottleneckConfig, BottleneckLayer
 from lightning_modules.parts.encoder import Encoder
-from lightning_modules.parts.padding import pad
 from lightning_modules.strategies.lora import LoraStrategy
 from lightning_modules.strategies.pfeiffer import PfeifferStrategy
 from lightning_modules.strategies.top_k import TopKStrategy
+from tests.lightning_modules.padding import pad
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "strategy"
 STRATEGIES = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.yaml"))}

@@ -3,7 +3,7 @@
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lightning_modules.types import Asked
+from lightning_modules.types import Asked, Pool
 
 
 class NearestHead(nn.Module):
@@ -13,8 +13,11 @@ class NearestHead(nn.Module):
         super().__init__()
         self.n_items, self.scale = n_items, scale
 
-    def scores(self, asked: Asked, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Float[Tensor, "Q C"]:
-        return self.contributions(asked, vectors).sum(1) + self.prior(ids)
+    def pool(self, vectors: Float[Tensor, "C D"], ids: Int[Tensor, " C"]) -> Pool:
+        return Pool(vectors, self.prior(ids))
+
+    def scores(self, asked: Asked, pool: Pool) -> Float[Tensor, "Q C"]:
+        return self.contributions(asked, pool.vectors).sum(1) + pool.prior
 
     def contributions(self, asked: Asked, vectors: Float[Tensor, "C D"]) -> Float[Tensor, "Q V C"]:
         user, moment = asked.mask.nonzero(as_tuple=True)

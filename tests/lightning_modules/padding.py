@@ -1,4 +1,4 @@
-"""From ragged rows to a rectangle and a mask."""
+"""The slow twin of packed texts: rows filled up to a rectangle, and a mask."""
 
 import torch
 from jaxtyping import Bool, Int

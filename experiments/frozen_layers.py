@@ -1,0 +1,102 @@
+"""What the frozen layers of a language model say of the texts: computed once, kept on disk, shared by all runs.
+
+A layer below the lowest that trains says the same in every epoch. Where nothing of the model trains, one vector of each
+text is kept (`features`), else one of each token at the first layer that trains (`states`).
+"""
+
+import hashlib
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from datamodules.array_store import Blocks, stored_array
+from datamodules.interest_datamodule import InterestDataModule
+from datamodules.storage import atomic_write, digest
+from datamodules.types import Ragged
+from lightning_modules.parts.encoder import Encoder
+
+EPOCH = 2
+"""Raised with every change of the code that makes other vectors of the same model and texts."""
+
+Kept = Literal["float32", "float16", "none"]
+PASSING = ("_name_or_path", "transformers_version", "architectures", "dtype")
+"""What a model's configuration says of where it came from."""
+
+TYPES: dict[str, type[np.floating]] = {"float32": np.float32, "float16": np.float16}
+
+
+def compute_once(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) -> None:
+    """Fit what is fitted on the catalogue's text, and give the data what never changes in the place of its tokens.
+
+    kept: how states are kept; half precision takes half the disk, and its largest error is said. With `none` they are
+    computed in every step.
+    """
+    if kept not in ("none", *TYPES):
+        raise ValueError(f"frozen_states is {kept!r}; it is one of float32, float16, none")
+    catalogue = np.arange(data.log.n_items)  # which purchases further rows put into words, validation and test decide
+    if encoder.features_reusable:
+        pooled = torch.from_numpy(features(encoder, data, cache))
+        encoder.fit(lambda: pooled[catalogue])
+        data.features = encoder.settled(pooled)
+        return
+    encoder.fit(lambda: encoder.pooled(data.items(catalogue)))
+    if kept != "none" and 0 < encoder.lowest < encoder.backbone.depth:
+        data.states = states(encoder, data, cache, kept)
+
+
+def features(encoder: Encoder, data: InterestDataModule, cache: Path) -> np.ndarray:
+    """The pooled vector of each text, before whitening."""
+    rows = len(data.item_of_row)
+    path = cache / "features" / f"{key(encoder, data.tokens)}.npy"
+    return stored_array(path, rows, lambda: [(np.arange(rows), encoder.pooled(data.items()).numpy())])
+
+
+def states(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) -> Ragged:
+    """What enters the lowest layer that trains, token by token."""
+    tokens, dtype = data.tokens, TYPES[kept]
+    path = cache / "states" / f"{key(encoder, tokens)}-{kept}.npy"
+    errors = path.with_suffix(".json")
+
+    def blocks() -> Blocks:
+        offsets, largest = tokens.offsets.numpy(), 0.0
+        for rows, values in encoder.lower_states(data.items()):
+            exact = values.cpu().numpy()
+            largest = max(largest, float(np.abs(exact - exact.astype(dtype)).max()))
+            yield np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in rows.tolist()]), exact
+        atomic_write(errors, json.dumps({"largest_error": largest}))
+
+    if not path.exists():
+        size = len(tokens.values) * pretrained(encoder).config.hidden_size * np.dtype(dtype).itemsize
+        what = f"what the lowest {encoder.lowest} layers say of {len(tokens.values):,} tokens"
+        print(f"keeping {what}: {size / 1e6:,.0f} MB in {path.parent}", file=sys.stderr, flush=True)
+    stored = stored_array(path, len(tokens.values), blocks, dtype)
+    if kept == "float16":
+        largest = json.loads(errors.read_text(encoding="utf-8"))["largest_error"]
+        warnings.warn(f"frozen_states=float16 moved a state by up to {largest:.2g}", UserWarning, stacklevel=2)
+    return Ragged(torch.from_numpy(stored), tokens.offsets)
+
+
+def key(encoder: Encoder, tokens: Ragged) -> str:
+    """Digest of all that the frozen layers' output depends on: weights, configuration, which layers they are, how their
+    output is pooled where all are frozen, and word pieces."""
+    above = {id(p) for layer in encoder.backbone.layers[encoder.lowest :] for p in layer.parameters()}
+    model, weights = pretrained(encoder), hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        if id(parameter) not in above:
+            weights.update(name.encode())
+            weights.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    config = {name: value for name, value in model.config.to_diff_dict().items() if name not in PASSING}
+    kinds = [type(part).__name__ for part in encoder.modules()] if encoder.features_reusable else []
+    pieces = [hashlib.sha256(array.numpy().tobytes()).hexdigest() for array in (tokens.values, tokens.offsets)]
+    return digest([EPOCH, weights.hexdigest(), repr(sorted(config.items())), encoder.lowest, kinds, pieces])
+
+
+def pretrained(encoder: Encoder) -> PreTrainedModel:
+    """The language model; only where there is one are there texts."""
+    return cast(PreTrainedModel, encoder.backbone.pretrained)

@@ -1,0 +1,52 @@
+"""Which parameters of a backbone a strategy lets train, and from which layer on."""
+
+from typing import cast
+
+from torch import nn
+
+from lightning_modules.types import Backbone, Plan, Strategy
+
+
+def as_module(backbone: Backbone) -> nn.Module:
+    """A backbone is a module as well, which a protocol cannot say."""
+    return cast(nn.Module, backbone)
+
+
+def plan_of(backbone: Backbone, strategy: Strategy) -> Plan:
+    """The strategy's plan. Where nothing is pretrained, holding anything back means nothing and is refused."""
+    if backbone.pretrained is not None:
+        return strategy.plan(backbone.pretrained, backbone.layers)
+    try:
+        plan = strategy.plan(nn.Linear(1, 1, bias=False), [])
+    except ValueError:
+        plan = None
+    if plan is None or not plan.trains("weight"):
+        raise ValueError(
+            f"{type(strategy).__name__} changes a pretrained model and {type(backbone).__name__} has none: "
+            "use strategy=full, or a backbone with a language model (minilm, bert_base, hybrid)"
+        )
+    return plan
+
+
+def names_within(backbone: Backbone) -> dict[str, str]:
+    """Names of parameters in the backbone -> their names in the pretrained module, for those that are in it."""
+    if backbone.pretrained is None:
+        return {}
+    inner = {id(parameter): name for name, parameter in backbone.pretrained.named_parameters()}
+    return {name: inner[id(p)] for name, p in as_module(backbone).named_parameters() if id(p) in inner}
+
+
+def trains_outside_layers(backbone: Backbone) -> bool:
+    """Whether embeddings train, or anything else of the pretrained module that is in no layer."""
+    if backbone.pretrained is None:
+        return False
+    inside = {id(parameter) for layer in backbone.layers for parameter in layer.parameters()}
+    return any(p.requires_grad and id(p) not in inside for p in backbone.pretrained.parameters())
+
+
+def lowest_trained(layers: list[nn.Module]) -> int:
+    """The first layer in which anything trains; their number where nothing does."""
+    for index, layer in enumerate(layers):
+        if any(parameter.requires_grad for parameter in layer.parameters()):
+            return index
+    return len(layers)
