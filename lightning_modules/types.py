@@ -51,7 +51,7 @@ class Backbone(Protocol):
 
     pretrained: the module that a strategy may change; None where nothing is pretrained (then only `full` is accepted).
     layers: its layers in order, `depth` of them. Parameters outside `pretrained` are new and train under every
-    strategy.
+    strategy. packs: texts of unequal length pass through a layer together; else those of one length at a time.
     """
 
     depth: int
@@ -59,6 +59,7 @@ class Backbone(Protocol):
     pretrained: nn.Module | None
     layers: list[nn.Module]
     pools_with_parameters: bool
+    packs: bool
 
     def embed(self, items: Items) -> State: ...
 

@@ -25,6 +25,7 @@ class HybridBackbone(nn.Module):
             raise ValueError(f"HybridBackbone dropout={dropout} lies outside [0, 1)")
         self.text = text
         self.depth = text.depth
+        self.packs = text.packs
         self.dim = dim
         self.layers = text.layers
         self.pools_with_parameters = text.pools_with_parameters

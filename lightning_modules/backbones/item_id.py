@@ -19,6 +19,7 @@ class ItemIdBackbone(nn.Module):
     """
 
     pools_with_parameters = False
+    packs = True
 
     def __init__(self, n_items: int, dim: int = 64, dropout: float = 0.0) -> None:
         super().__init__()

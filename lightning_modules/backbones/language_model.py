@@ -37,6 +37,7 @@ class LanguageModelBackbone(nn.Module):
         self._layout = layout_of(self.pretrained)
         self.layers = self._layout.layers
         self.depth = len(self.layers)
+        self.packs = self._layout.packs
         width = self.pretrained.config.hidden_size
         self.dim = dim or width
         self.pools_with_parameters = pooling == "attention"

@@ -47,6 +47,7 @@ def _words(model: Recommender) -> str:
     depth, lowest = model.encoder.backbone.depth, model.encoder.lowest
     if depth:
         names.append(f"layers {lowest} to {depth - 1} of {depth} train" if lowest < depth else "no layer trains")
+        names.append("texts packed" if model.encoder.backbone.packs else "texts of one length at a time")
     return ", ".join(names)
 
 

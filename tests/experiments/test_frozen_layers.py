@@ -46,8 +46,8 @@ def test_steps_from_kept_states_equal_steps_from_words(tmp_path):
         torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5)
 
 
-def test_runs_share_what_one_of_them_computed(tmp_path, monkeypatch, capsys):
-    data, module = built(tmp_path)
+def test_runs_share_what_one_of_them_computed(tmp_path, capsys):
+    data, _ = built(tmp_path)
     assert "keeping what the lowest 1 layers say of" in capsys.readouterr().err
     (path,) = files(tmp_path)
     before = path.stat().st_mtime_ns

@@ -56,6 +56,7 @@ def by_model(backbone: LanguageModelBackbone, items: Items) -> Tensor:
 def test_layer_by_layer_equals_the_models_own_forward(name: str, tiny_models: dict, token_items: Callable) -> None:
     backbone = LanguageModelBackbone(str(tiny_models[name]))
     assert backbone.depth == MODELS[name]
+    assert backbone.packs == (name != "distilbert")
     torch.testing.assert_close(
         by_layers(backbone, token_items(*LENGTHS)), by_model(backbone, token_items(*LENGTHS)), rtol=0, atol=1e-6
     )
