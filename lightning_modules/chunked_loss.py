@@ -43,9 +43,9 @@ def chunked_loss(
     head: Head, loss: Loss, asked: Asked, pool: Pool, log_q: Float[Tensor, " C"], targets: Targets
 ) -> Float[Tensor, ""]:
     """The loss's sum over all queries, divided by its weight; equal to one call on all scores, up to rounding."""
-    inputs = [asked.interests.nodes, asked.interests.weights, pool.vectors, pool.prior]
+    inputs = [asked.interests.nodes, asked.interests.weights, pool.vectors, pool.prior + loss.addend(log_q)]
     inputs += [parameter for part in (head, loss) for parameter in cast(nn.Module, part).parameters()]
-    return cast(Tensor, _Chunked.apply(_Step(head, loss, asked, log_q, targets), *inputs)) / loss.weight(targets)
+    return cast(Tensor, _Chunked.apply(_Step(head, loss, asked, targets), *inputs)) / loss.weight(targets)
 
 
 def chunks(asked: Asked, n_candidates: int, at_once: int) -> list[Chunk]:
@@ -77,18 +77,14 @@ class _Step:
     head: Head
     loss: Loss
     asked: Asked
-    log_q: Float[Tensor, " C"]
     targets: Targets
-
-    def chunks(self) -> list[Chunk]:
-        return chunks(self.asked, len(self.log_q), SCORES_AT_ONCE)
 
     def part(self, chunk: Chunk, nodes: Tensor, weights: Tensor, pool: Pool) -> Tensor:
         """The loss of one chunk's queries."""
         owner = self.asked.interests.owner[chunk.users, : chunk.nodes]
         asked = Asked(Interests(nodes, weights, owner), self.asked.mask[chunk.users, : chunk.moments])
         answers = Targets(self.targets.column[chunk.queries], self.targets.value[chunk.queries])
-        return self.loss(self.head.scores(asked, pool), self.log_q, answers)
+        return self.loss(self.head.scores(asked, pool), answers)
 
 
 class _Chunked(torch.autograd.Function):
@@ -103,7 +99,7 @@ class _Chunked(torch.autograd.Function):
         gradients: list[Tensor | None] = [None] * len(inputs)
         shared = [_leaf(tensor, number + OWN in needed) for number, tensor in enumerate(inputs[OWN:PARAMETERS])]
         total = inputs[0].new_zeros(())
-        for chunk in step.chunks():
+        for chunk in chunks(step.asked, len(inputs[OWN]), SCORES_AT_ONCE):
             nodes, weights = (_leaf(_cut_out(chunk, n, inputs[n]), n in needed) for n in range(OWN))
             with torch.enable_grad():
                 part = step.part(chunk, nodes, weights, Pool(*shared))

@@ -171,12 +171,13 @@ class Head(Protocol):
 class Loss(Protocol):
     """A sum over queries, so that it can be taken over some of them at a time; divided by the sum of their `weight`.
 
-    Called with scores of Q queries against all C candidates, the candidates' log-q and the queries' answers.
+    Called with scores of Q queries against all C candidates, to which `addend` has been added, and the answers. log_q:
+    log of the probability that sampling made an item a candidate.
     """
 
-    def __call__(
-        self, scores: Float[Tensor, "Q C"], log_q: Float[Tensor, " C"], targets: Targets
-    ) -> Float[Tensor, ""]: ...
+    def __call__(self, scores: Float[Tensor, "Q C"], targets: Targets) -> Float[Tensor, ""]: ...
+
+    def addend(self, log_q: Float[Tensor, " C"]) -> Float[Tensor, " C"]: ...
 
     def weight(self, targets: Targets) -> Float[Tensor, ""]: ...
 

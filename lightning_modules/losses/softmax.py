@@ -16,9 +16,12 @@ from datamodules.types import Targets
 class SoftmaxLoss(nn.Module):
     """The sum over queries; `weight` is the sum of their values."""
 
-    def forward(self, scores: Float[Tensor, "Q C"], log_q: Float[Tensor, " C"], targets: Targets) -> Float[Tensor, ""]:
-        each = cross_entropy(scores - log_q, targets.column, reduction="none")
-        return (targets.value * each).sum()
+    def forward(self, scores: Float[Tensor, "Q C"], targets: Targets) -> Float[Tensor, ""]:
+        return (targets.value * cross_entropy(scores, targets.column, reduction="none")).sum()
+
+    def addend(self, log_q: Float[Tensor, " C"]) -> Float[Tensor, " C"]:
+        """The correction."""
+        return -log_q
 
     def weight(self, targets: Targets) -> Float[Tensor, ""]:
         """What the sum is divided by."""

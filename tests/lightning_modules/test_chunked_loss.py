@@ -49,7 +49,7 @@ def test_few_users_at_a_time_equal_all_at_once(interest, head, at_once, ask, mon
     vectors, asked, targets, log_q = step(interest, ask, skip=(1,))
     scored, loss = build("head", head, prior="learned"), SoftmaxLoss()
     pool = scored.pool(vectors, torch.arange(N))
-    whole = loss(scored.scores(asked, pool), log_q, targets) / loss.weight(targets)
+    whole = loss(scored.scores(asked, pool) - log_q, targets) / loss.weight(targets)
     found = chunked_loss(scored, loss, asked, pool, log_q, targets)
     close(found, whole)
     for first, second in zip(*(gradients(each, [vectors], scored) for each in (3 * found, 3 * whole)), strict=True):

@@ -14,7 +14,7 @@ Q, C = 13, 40
 
 def mean(scores, log_q, targets):
     loss = SoftmaxLoss()
-    return loss(scores, log_q, targets) / loss.weight(targets)
+    return loss(scores + loss.addend(log_q), targets) / loss.weight(targets)
 
 
 def draw(seed=0):
@@ -72,7 +72,7 @@ def mean_gradient(scores, draws, corrected):
         free = scores[ids][None].requires_grad_()
         used = log_q[ids] if corrected else torch.zeros(len(ids))
         column = Targets(torch.searchsorted(ids, target), torch.ones(1))
-        SoftmaxLoss()(free, used, column).backward()
+        SoftmaxLoss()(free - used, column).backward()
         total[ids] += free.grad[0]
     return total / ROUNDS
 
