@@ -7,13 +7,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CODE := datamodules lightning_modules experiments
 WORKERS ?= 2
+ROWS ?=
 CHECKS := demo beauty movielens axis resume ddp explain laws errors ci
 
 # Workers share the cores: one thread each, or they spin against each other.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow first lint types format imports clean $(addprefix check-,$(CHECKS))
+.PHONY: help demo test test-all test-slow first lint types format imports bench clean $(addprefix check-,$(CHECKS))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +52,9 @@ types: $(VENV)/.test ## mypy
 
 imports: $(VENV)/.test ## the import contracts of pyproject.toml
 	$(VENV)/bin/lint-imports --no-logo
+
+bench: $(VENV)/.test ## how much faster than ordinary code: make bench ROWS="ml100k_full share_mind"
+	$(PY) -m benchmarks.bench $(ROWS)
 
 $(addprefix check-,$(CHECKS)): check-%: $(VENV)/.test
 	$(PY) -m benchmarks.check_$*

@@ -8,9 +8,13 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import torch
+
 from datamodules.corpus import DataError
 from datamodules.interest_datamodule import InterestDataModule
+from datamodules.types import QueryBlock, Ranking
 from experiments.asking.answers import Answer, Recommended, answer
+from experiments.asking.approximate import retriever, sample
 from experiments.asking.catalogue import Catalogue, listed
 from experiments.asking.history import of_keys, of_titles
 from experiments.asking.questions import Questions, of_histories, of_users
@@ -18,8 +22,11 @@ from experiments.explaining.record import Record, make_record
 from experiments.runs.read import Run, read_record, read_run
 from experiments.training import load_weights
 from experiments.wiring import build_data, build_module, build_scorer, trains
+from lightning_modules.evaluation import rank
 from lightning_modules.interest_module import InterestModule
+from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.recommender import Recommender
+from lightning_modules.retrieval import Recall, Retriever, mean_recall, require_usearch
 from lightning_modules.scorers.oracle import OracleScorer
 from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.types import Scorer
@@ -59,6 +66,16 @@ class LoadedRun:
         """The scorer with the catalogue encoded, ready to rank."""
         self.fitted.prepare(self.data.items())
         return self.fitted
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """Approximate lists, for large catalogues. Raises `ValueError` where the run has no model with interests or the
+        extra `retrieval` is not installed, and `DataError` where the index in the cache is damaged."""
+        model = self.model
+        require_usearch()  # before the catalogue is encoded
+        scorer = self.scorer
+        assert isinstance(scorer, TrainedScorer)
+        return retriever(model, scorer.vectors, self.data.log.n_items, Path(self.config["cache_dir"]))
 
     def recommend(
         self,
@@ -107,14 +124,29 @@ class LoadedRun:
             )
         return of_histories(self.data, [history])
 
-    def answers(self, questions: Questions, k: int = 10, repeat: bool = False) -> list[Answer]:
-        """Recommended lists of many. Raises `ValueError` where the scorer cannot know the user's interests."""
+    def answers(
+        self, questions: Questions, k: int = 10, repeat: bool = False, approximate: bool = False
+    ) -> list[Answer]:
+        """Recommended lists of many; approximate: by `retriever`. Raises `ValueError` where the scorer cannot know the
+        user's interests."""
         if isinstance(self.fitted, OracleScorer) and questions.blocks.truth is None:
             raise ValueError(
                 "the oracle reads the interests that a simulator drew from, and a history typed by hand has none; "
                 "ask for a user of the corpus"
             )
-        return answer(self.scorer, questions, self.catalogue, k, repeat)
+        return answer(self.retriever.rank if approximate else self._exactly, questions, self.catalogue, k, repeat)
+
+    def recall(self, k: int = 10, repeat: bool = False) -> Recall:
+        """Of the exact lists of a sample of users, the share that the approximate ones hold."""
+        questions = of_users(self.data, sample(self.data.prepared.users))
+        found, exact = (
+            torch.stack([one.ranking.top_ids[one.row] for one in self.answers(questions, k, repeat, approximate)])
+            for approximate in (True, False)
+        )
+        return mean_recall(found, exact)
+
+    def _exactly(self, block: QueryBlock, protocol: EvaluationProtocol) -> Ranking:
+        return rank(self.scorer, block, self.data.log.n_items, protocol)
 
     def record(self, answered: Answer) -> Record:
         """Why these items. Raises `ValueError` where the run has no model with interests."""

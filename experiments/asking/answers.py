@@ -1,5 +1,6 @@
-"""Recommended lists, of any scorer."""
+"""Recommended lists, of any scorer, exact or approximate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,10 +8,11 @@ import torch
 from datamodules.types import QueryBlock, Ranking
 from experiments.asking.catalogue import Catalogue
 from experiments.asking.questions import Questions
-from lightning_modules.evaluation import rank
 from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.protocol import EvaluationProtocol
-from lightning_modules.types import Scorer
+
+Ranker = Callable[[QueryBlock, EvaluationProtocol], Ranking]
+"""Makes the lists of a block of queries."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Answer:
 
 
 @torch.no_grad()
-def answer(scorer: Scorer, questions: Questions, catalogue: Catalogue, k: int, repeat: bool = False) -> list[Answer]:
-    """The k best items of each user, in the order of the questions; `scorer` is fitted and prepared.
+def answer(rank: Ranker, questions: Questions, catalogue: Catalogue, k: int, repeat: bool = False) -> list[Answer]:
+    """The k best items of each user, in the order of the questions.
 
     What a user had already is left out unless `repeat`. A list is shorter where fewer than k candidates are left.
     Raises `ValueError` for k below 1.
@@ -54,7 +56,7 @@ def answer(scorer: Scorer, questions: Questions, catalogue: Catalogue, k: int, r
     protocol = EvaluationProtocol((HitRateMetric(),), mask_history=not repeat, top_k=k)
     found: dict[int, Answer] = {}
     for block in questions:
-        ranking = rank(scorer, block, catalogue.prepared.items.num_rows, protocol)
+        ranking = rank(block, protocol)
         for row, query in enumerate(ranking.query.tolist()):
             recommended = _listed(ranking, row, catalogue)
             who, unknown = questions.users[query], questions.unknown[query]

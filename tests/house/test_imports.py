@@ -45,7 +45,8 @@ def _imported(module: ast.Module) -> set[str]:
 
 def _declared(repository: Path) -> set[str]:
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["demo"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["demo"] + extras["retrieval"]
     return {_normal(re.split(r"[\[<>=~! ]", one)[0]) for one in wanted}
 
 

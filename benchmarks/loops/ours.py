@@ -1,0 +1,53 @@
+"""Our training step, without a trainer around it.
+
+python -m benchmarks.loops.ours --corpus ml100k --strategy full
+"""
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from benchmarks.loops.setting import CLIP, Setting, batch, counts, data_and_folder
+from benchmarks.measuring.serving import Counts, Turn, serve
+from datamodules.interest_datamodule import InterestDataModule
+from experiments.wiring import build_module
+from lightning_modules.interest_module import InterestModule
+from lightning_modules.parameter_groups import parameter_groups
+
+
+def made(setting: Setting) -> tuple[InterestDataModule, InterestModule]:
+    """Data and module as a run has them at its first step; as in a run, indexing adds up in a fixed order."""
+    config = setting.config()
+    torch.use_deterministic_algorithms(bool(config["trainer"]["deterministic"]), warn_only=True)
+    data, _ = data_and_folder(config)
+    module = build_module(config, data)
+    module.model.calibrate(data.items(), data.log.n_items)
+    return data, module.train()
+
+
+def loop(setting: Setting) -> Turn:
+    """A turn builds a batch and takes its step, `repeat` times."""
+    data, module = made(setting)
+    optimizer = module.optimizer_for(parameter_groups(module.model))
+    trained = [p for p in module.parameters() if p.requires_grad]
+
+    def turn(number: int) -> Counts:
+        for _ in range(setting.repeat):
+            asked = batch(data, number)
+            loss = module.model.loss(asked, module.loss)
+            loss.backward()
+            clip_grad_norm_(trained, CLIP)
+            optimizer.step()
+            optimizer.zero_grad()
+        return counts(asked, setting.repeat) | {"loss": float(loss.detach())}
+
+    return turn
+
+
+def main() -> None:
+    """Entry point."""
+    arguments = Setting.parser("Our training step.", users=128).parse_args()
+    serve(lambda: loop(Setting.of(arguments)), arguments.serve)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What all loops of a comparison share: the corpus, what trains, the batches and the optimiser."""
+
+import argparse
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.utils import logging as transformers_log
+
+from benchmarks.loops.corpora import corpus_words
+from datamodules.interest_datamodule import InterestDataModule
+from datamodules.types import Batch
+from experiments.config.compose import compose
+from experiments.config.pretrained import model_folder, pretrained_names
+from experiments.quiet import silence
+from experiments.wiring import build_data
+
+CLIP = 1.0
+STRATEGIES = ("full", "lora", "top_k", "frozen")
+COMPOSITION = ("backbone=minilm", "interest=graph", "head=graph", "objective=next", "optimizer.lr=1e-5")
+"""Of every loop here. The rate is small enough for all strategies; it costs no time."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a loop works on. repeat: how often a turn takes its step, where one alone is too short to be timed."""
+
+    corpus: str
+    strategy: str
+    users: int
+    repeat: int = 1
+    words: tuple[str, ...] = ()
+
+    def config(self, strategy: str | None = None) -> dict[str, Any]:
+        """The configuration that our program would run."""
+        chosen = strategy or self.strategy
+        more = ["strategy.k=1"] if chosen == "top_k" else []
+        users = f"datamodule.users_per_step={self.users}"
+        words = [*corpus_words(self.corpus), *COMPOSITION, users, f"strategy={chosen}", *more, *self.words]
+        return compose(words)
+
+    @staticmethod
+    def parser(about: str, users: int) -> argparse.ArgumentParser:
+        """Arguments of a loop's program."""
+        parser = argparse.ArgumentParser(description=about)
+        parser.add_argument("--corpus", default="ml100k", choices=("ml100k", "mind", "beauty"))
+        parser.add_argument("--strategy", default="full", choices=STRATEGIES)
+        parser.add_argument("--users", type=int, default=users, help=f"in a step (default: {users})")
+        parser.add_argument("--repeat", type=int, default=1, help="how often a turn takes its step (default: 1)")
+        parser.add_argument(
+            "--set", nargs="*", default=[], metavar="KEY=VALUE", help="further words for the composition"
+        )
+        parser.add_argument("--serve", action="store_true", help="take turns as told on standard input")
+        return parser
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> "Setting":
+        """From a program's arguments."""
+        quiet()
+        return cls(arguments.corpus, arguments.strategy, arguments.users, arguments.repeat, tuple(arguments.set))
+
+
+def quiet() -> None:
+    """No progress bars, and the same numbers each time."""
+    silence()
+    transformers_log.set_verbosity_error()
+    transformers_log.disable_progress_bar()
+    warnings.filterwarnings("ignore")
+    torch.manual_seed(0)
+
+
+def data_and_folder(config: dict[str, Any]) -> tuple[InterestDataModule, Path]:
+    """The data module, ready, and the folder of the language model."""
+    data = build_data(config)
+    data.prepare_data()
+    name = next(iter(pretrained_names(config).values()))
+    return data, model_folder(name, Path(config["cache_dir"]))
+
+
+def batch(data: InterestDataModule, number: int) -> Batch:
+    """Step `number` of the first epoch, the same for every loop."""
+    loader = data.train_dataloader()
+    return loader.dataset[0, number % len(loader)]
+
+
+def plain_optimizer(parameters: Iterable[nn.Parameter], config: dict[str, Any]) -> torch.optim.AdamW:
+    """AdamW as people write it, with the rates of the configuration."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    node = config["optimizer"]
+    return torch.optim.AdamW(trained, lr=node["lr"], weight_decay=node["weight_decay"])
+
+
+def counts(found: Batch, repeat: int = 1) -> dict[str, float]:
+    """What a step is counted by. tokens: real ones that a language model reads; squares: sum of texts' lengths
+    squared."""
+    lengths = torch.zeros(1) if found.items.tokens is None else found.items.tokens.lengths()
+    read = {"tokens": int(lengths.sum()), "squares": int((lengths**2).sum())}
+    each = {"targets": len(found.targets.column), "texts": len(found.items.ids), "steps": 1} | read
+    return {name: float(repeat * count) for name, count in each.items()}

@@ -1,0 +1,39 @@
+"""How much faster one loop is than another, from turns that alternated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """slow / fast of neighbouring turns: the median, the smallest and the largest."""
+
+    median: float
+    low: float
+    high: float
+
+    def shown(self) -> str:
+        """Median and range, with as many digits as mean something."""
+        return f"{brief(self.median)}x ({brief(self.low)}-{brief(self.high)})"
+
+
+def paired_ratio(fast: Sequence[float], slow: Sequence[float]) -> Ratio:
+    """slow[k] / fast[k]: neighbours in time, so that what slows the machine for a while cancels out.
+
+    Raises `ValueError` where there are no turns, or not equally many.
+    """
+    if not fast or len(fast) != len(slow):
+        raise ValueError(f"{len(fast)} turns of the fast loop and {len(slow)} of the slow one make no pairs")
+    found = sorted(b / a for a, b in zip(fast, slow, strict=True))
+    return Ratio(median(found), found[0], found[-1])
+
+
+def brief(value: float) -> str:
+    """Three digits: 1.2e-05, 0.123, 1.23, 12.3, 123, 1,234."""
+    if 0 < abs(value) < 0.005:
+        return f"{value:.1e}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:.{digits}f}"

@@ -1,0 +1,132 @@
+"""Rows: fine-tuning MiniLM inside a recommender, our loop against the competent one and the tutorial's."""
+
+from functools import partial
+from statistics import median
+
+from benchmarks.measuring.ratio import Ratio, paired_ratio
+from benchmarks.measuring.row import Bench, Row, Side
+from benchmarks.measuring.served import Command, Record, alternate
+
+UNIT = "CPU seconds per 10,000 targets"
+CORPORA = {"ml100k": "ml-100k", "mind": "MIND titles"}
+COMPETENT = {"full": 2.5, "lora": 2.5, "top_k": 10.0, "frozen": 200.0}
+OF_FULL = ("top_k", "frozen")
+NARROW = 64
+"""Width of vectors in most recommenders. With MiniLM's own 384 the arithmetic of interest and head is most of a step on
+frozen vectors, and no loop can be much faster."""
+TUTORIAL = {"full": 100.0, "lora": 100.0, "top_k": 500.0, "frozen": None}
+REPEAT = {"full": 1, "lora": 1, "top_k": 3, "frozen": 30}
+"""Steps of ours in a turn, so that it lasts long enough to be timed."""
+ROUNDS = 3
+USERS = {"ml100k": 128, "mind": 16}
+"""In a step. On MIND the competent loop needs 13 GB for 32 users, whose titles are all padded to the longest."""
+QUICK_USERS, TUTORIAL_USERS = 16, 8
+
+
+def benches() -> dict[str, Bench]:
+    """One for each corpus, strategy and opponent."""
+    made = {}
+    for corpus, title in CORPORA.items():
+        for strategy in COMPETENT:
+            about = f"{title}, {strategy}: ours against the"
+            made[f"{corpus}_{strategy}"] = Bench(
+                f"{about} competent loop", partial(against_competent, corpus, strategy), minutes=8
+            )
+            made[f"{corpus}_{strategy}_tutorial"] = Bench(
+                f"{about} tutorial loop", partial(against_tutorial, corpus, strategy), minutes=8
+            )
+        made[f"{corpus}_frozen_{NARROW}"] = Bench(
+            f"{title}, frozen: the same with vectors mapped to {NARROW} numbers",
+            partial(against_competent, corpus, "frozen", dim=NARROW),
+            minutes=8,
+        )
+    return made
+
+
+def against_competent(corpus: str, strategy: str, quick: bool, dim: int | None = None) -> list[Row]:
+    """The same batches, in turn; and the most memory that each process took. A strategy that trains little is also
+    compared with what it replaces, full fine-tuning."""
+    users = QUICK_USERS if quick else USERS[corpus]
+    commands = {
+        "ours": command("ours", corpus, strategy, users, REPEAT[strategy], dim),
+        "competent": command("competent", corpus, strategy, users, dim=dim),
+    }
+    if strategy in OF_FULL:
+        commands["competent, full"] = command("competent", corpus, "full", users, dim=dim)
+    records = alternate(commands, 1 if quick else ROUNDS)
+    name, what, goal = f"{corpus}_{strategy}", f"{CORPORA[corpus]}, {strategy}", COMPETENT[strategy]
+    if dim:
+        name, what = f"{name}_{dim}", f"{what}, {dim} wide"
+    rows = [speed_row(name, what, records, "competent", goal)]
+    if strategy in OF_FULL:
+        rows.append(speed_row(f"{name}_of_full", f"{what}, against full", records, "competent, full", goal))
+    return [*rows, memory_row(f"{name}_memory", f"{what}: peak memory", records, "competent")]
+
+
+def against_tutorial(corpus: str, strategy: str, quick: bool) -> list[Row]:
+    """The tutorial's loop works on a slice of its targets, and the rest is scaled."""
+    users = QUICK_USERS if quick else USERS[corpus]
+    records = alternate(
+        {
+            "ours": command("ours", corpus, strategy, users, REPEAT[strategy]),
+            "tutorial": command("tutorial", corpus, strategy, 2 if quick else TUTORIAL_USERS),
+        },
+        1 if quick else ROUNDS,
+    )
+    what = f"{CORPORA[corpus]}, {strategy}: tutorial"
+    row = speed_row(f"{corpus}_{strategy}_tutorial", what, records, "tutorial", TUTORIAL[strategy])
+    return [row]
+
+
+def command(loop: str, corpus: str, strategy: str, users: int, repeat: int = 1, dim: int | None = None) -> Command:
+    """The program of one loop."""
+    words = ["-m", f"benchmarks.loops.{loop}", "--corpus", corpus, "--strategy", strategy, "--users", str(users)]
+    words += ["--repeat", str(repeat)] if repeat > 1 else []
+    return Command((*words, *(["--set", f"backbone.dim={dim}"] if dim else [])))
+
+
+def speed_row(name: str, what: str, records: dict[str, Record], other: str, goal: float | None) -> Row:
+    """Processor seconds for equally many targets, other over ours."""
+    by_cpu, by_wall = (ratio(records, other, clock) for clock in ("cpu", "wall"))
+    return Row(
+        name=name,
+        what=what,
+        unit=UNIT,
+        sides=[side(loop, records[loop]) for loop in ("ours", other)],
+        ratio=by_cpu.median,
+        spread=(by_cpu.low, by_cpu.high),
+        goal=goal,
+        detail={
+            "ratio_by_wall_clock": by_wall.median,
+            "rounds": len(records["ours"].turns),
+            **{loop: described(records[loop]) for loop in ("ours", other)},
+        },
+    )
+
+
+def memory_row(name: str, what: str, records: dict[str, Record], other: str) -> Row:
+    """Largest resident sets of the two processes, ours over the other."""
+    ours, theirs = records["ours"].peak_bytes, records[other].peak_bytes
+    sides = [Side(loop, records[loop].command.shown(), records[loop].peak_bytes / 2**20) for loop in ("ours", other)]
+    return Row(name, what, "MiB at most", sides, ratio=ours / theirs, goal=1.0, at_most=True)
+
+
+def ratio(records: dict[str, Record], other: str, clock: str) -> Ratio:
+    """Of neighbouring turns."""
+    ours, theirs = ([turn.rate("targets", clock) for turn in records[loop].turns] for loop in ("ours", other))
+    return paired_ratio(ours, theirs)
+
+
+def side(what: str, record: Record) -> Side:
+    """A loop with its median cost of 10,000 targets."""
+    return Side(what, record.command.shown(), 1e4 * median(turn.rate("targets") for turn in record.turns))
+
+
+def described(record: Record) -> dict[str, object]:
+    """All that was measured of one loop."""
+    return {
+        "turns": [{"wall": turn.wall, "cpu": turn.cpu, **turn.counts} for turn in record.turns],
+        "ready_seconds": record.ready,
+        "ready_bytes": record.ready_bytes,
+        "peak_bytes": record.peak_bytes,
+    }
