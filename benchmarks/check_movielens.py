@@ -31,7 +31,7 @@ LORA = (
     "optimizer.lr=5e-3",
     "trainer.max_epochs=3",
 )
-"""Chosen on validation, and by what two cores do in a quarter of an hour a corpus (docs/log.md)."""
+"""Chosen on validation, and by what two cores do in about twenty minutes a corpus (docs/log.md)."""
 HYBRID = (*CORPORA["ml-100k"], "experiment=interest_graph_hybrid", "datamodule.users_per_step=32")
 LEAST = {"hr@10": 0.20, "ndcg@10": 0.105}
 

@@ -44,9 +44,14 @@ class Taken:
     cpu: float
     counts: Mapping[str, float]
 
+    def cost(self, unit: str, clock: str = "cpu") -> tuple[float, float]:
+        """Seconds by the given clock, and how many units."""
+        return float(getattr(self, clock)), self.counts[unit]
+
     def rate(self, unit: str, clock: str = "cpu") -> float:
-        """Seconds for one `unit` by the given clock."""
-        return float(getattr(self, clock)) / self.counts[unit]
+        """Seconds for one unit."""
+        seconds, units = self.cost(unit, clock)
+        return seconds / units
 
 
 @dataclass(frozen=True)

@@ -17,36 +17,39 @@ FIGURE = RESULTS.parents[1] / "docs" / "growth.png"
 
 @dataclass(frozen=True)
 class Axis:
-    """What grows: the argument of `loops.growing`, its values, the other arguments, and the exponent of the
-    arithmetic."""
+    """What grows: the argument of `loops.growing`, its values, the arguments of each, and the exponent of the
+    arithmetic. Steps hold equally many targets, or a step's own cost would seem to grow, except where users grow."""
 
     name: str
     label: str
     argument: str
     sizes: tuple[int, ...]
-    users: tuple[int, ...]
-    steps: tuple[int, ...]
-    words: tuple[str, ...]
+    rest: tuple[str, ...]
     arithmetic: float
 
     def command(self, place: int) -> Command:
         """The program of one value."""
-        size = () if self.argument == "users" else (f"--{self.argument}", str(self.sizes[place]))
-        rest = ("--users", str(self.users[place]), "--steps", str(self.steps[place]))
-        return Command(("-m", "benchmarks.loops.growing", *size, *rest, *self.words))
+        size = ("--" + self.argument, str(self.sizes[place]))
+        return Command(("-m", "benchmarks.loops.growing", *size, *self.rest[place].split()))
 
 
+ITEMS = (1_000, 10_000, 100_000, 1_000_000)
 TEXTS = (16, 32, 64, 128)
 AXES = (
-    Axis("history", "events in a history", "history", (20, 50, 100, 200), (64, 26, 13, 6), (2, 2, 2, 2), (), 1.0),
+    Axis(
+        "history",
+        "events in a history",
+        "history",
+        (20, 50, 100, 200),
+        ("--users 60 --steps 2", "--users 24 --steps 2", "--users 12 --steps 2", "--users 6 --steps 2"),
+        1.0,
+    ),
     Axis(
         "catalogue",
         "items in the catalogue",
         "items",
-        (10**3, 10**4, 10**5, 10**6),
-        (32, 32, 8, 2),
-        (2, 2, 1, 1),
-        (),
+        ITEMS,
+        ("--users 16 --steps 4", "--users 16 --steps 2", "--users 16 --steps 1", "--users 16 --steps 1"),
         1.0,
     ),
     Axis(
@@ -54,12 +57,17 @@ AXES = (
         "tokens in a text",
         "tokens",
         TEXTS,
-        (8, 8, 4, 2),
-        (1, 1, 1, 1),
-        ("--backbone", "minilm"),
+        ("--users 4 --backbone minilm",) * len(TEXTS),
         exponent(TEXTS, [MINILM.training(length, length**2) for length in TEXTS]),
     ),
-    Axis("users", "users in a step", "users", (8, 32, 128, 512), (8, 32, 128, 512), (8, 4, 2, 1), (), 0.0),
+    Axis(
+        "users",
+        "users in a step",
+        "users",
+        (8, 32, 128, 512),
+        ("--steps 8", "--steps 4", "--steps 2", "--steps 1"),
+        0.0,
+    ),
 )
 
 

@@ -60,6 +60,8 @@ def save(curves: Sequence[Curve], path: Path) -> None:
 
 
 def _draw(axes: Any, curve: Curve, colour: str) -> None:
+    from matplotlib.ticker import LogLocator
+
     middle = curve.medians
     allowed = [middle[0] * (size / curve.sizes[0]) ** curve.arithmetic for size in curve.sizes]
     axes.plot(curve.sizes, allowed, "--", color=FAINT, lw=1.2)
@@ -68,6 +70,10 @@ def _draw(axes: Any, curve: Curve, colour: str) -> None:
     axes.errorbar(curve.sizes, middle, (below, above), marker="o", ms=4, lw=1.6, capsize=2, color=colour)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    low, high = min(map(min, curve.costs)), max(max(map(max, curve.costs)), *allowed)
+    axes.set_ylim(low / 1.3, high * 1.3)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high / low > 50 else (1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xticks(list(curve.sizes), [_short(size) for size in curve.sizes])
     axes.minorticks_off()
     axes.set_xlabel(curve.label)
@@ -78,4 +84,4 @@ def _draw(axes: Any, curve: Curve, colour: str) -> None:
 
 
 def _short(size: int) -> str:
-    return f"{size:,}" if size < 10_000 else f"{size // 1000:,}k" if size < 10**6 else f"{size // 10**6}M"
+    return str(size) if size < 1000 else f"{size // 1000}k" if size < 10**6 else f"{size // 10**6}M"

@@ -2,12 +2,10 @@
 
 from functools import partial
 from itertools import pairwise
-from statistics import median
 
-from benchmarks.measuring.ratio import paired_ratio
-from benchmarks.measuring.row import Bench, Row, Side
+from benchmarks.measuring.row import Bench, Row
 from benchmarks.measuring.served import Command, Record, alternate
-from benchmarks.rows.tuning import UNIT, command, described
+from benchmarks.rows.tuning import UNIT, command, described, pooled_targets, side
 
 FEW, MANY = 2, 128
 """Users in a step: few, because padding everything to 128 needs the memory, then as many as our default."""
@@ -58,14 +56,9 @@ def measure(corpus: str, quick: bool) -> list[Row]:
 
 def row(corpus: str, before: str, after: str, records: dict[str, Record], number: int) -> Row:
     """What the idea `after` gains."""
-    found = paired_ratio(*([turn.rate("targets") for turn in records[name].turns] for name in (after, before)))
-    sides = [Side(name, records[name].command.shown(), cost(records[name])) for name in (after, before)]
+    found = pooled_targets(records[after], records[before], "cpu")
+    sides = [side(name, records[name]) for name in (after, before)]
     detail = {name: described(record) for name, record in records.items()}
     spread = (found.low, found.high)
     name = f"ladder_{corpus}_{number}"
     return Row(name, f"{corpus}: {after}", UNIT, sides, found.median, None, spread, detail=detail)
-
-
-def cost(record: Record) -> float:
-    """Of 10,000 targets, the median turn."""
-    return 1e4 * median(turn.rate("targets") for turn in record.turns)

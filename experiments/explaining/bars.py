@@ -47,13 +47,13 @@ def draw_legend(axes: Any, record: Record) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(6.6, -2)
     axes.text(0, 0.1, "Colours: interests that are alike, with their weight now", fontsize=8.5, color="#666666")
-    for row, group in enumerate(seen, start=1):
-        axes.scatter(0.012, row - 0.15, s=46, marker="s", color=group_colour(group), clip_on=False)
-        axes.text(0.1, row - 0.15, f"{weight[group]:.0%}", fontsize=8.5, va="center", ha="right")
-        axes.text(0.12, row - 0.15, _named(members[group]), fontsize=8.5, va="center")
+    entries = [(group_colour(group), f"{weight[group]:.0%}", _named(members[group])) for group in seen]
     if any(reason.prior for reason in record.reasons):
-        axes.scatter(0.012, len(seen) + 0.85, s=46, marker="s", color=PRIOR, clip_on=False)
-        axes.text(0.12, len(seen) + 0.85, "the item's own prior", fontsize=8.5, va="center")
+        entries.append((PRIOR, "", "the item's own prior"))
+    for row, (colour, share, name) in enumerate(entries, start=1):
+        axes.scatter(0.012, row - 0.15, s=46, marker="s", color=colour, clip_on=False)
+        axes.text(0.1, row - 0.15, share, fontsize=8.5, va="center", ha="right")
+        axes.text(0.12, row - 0.15, name, fontsize=8.5, va="center")
 
 
 def _draw_bar(axes: Any, row: int, reason: Reason, record: Record, order: list[int], span: float) -> None:

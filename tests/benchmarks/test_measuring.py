@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring.arithmetic import MINILM, Shape, exponent, ranking
-from benchmarks.measuring.ratio import brief, paired_ratio
+from benchmarks.measuring.ratio import brief, paired_ratio, pooled_ratio
 from benchmarks.measuring.row import Row, Side, stored, write
 from benchmarks.measuring.served import Command, Taken, alternate
 
@@ -45,6 +45,13 @@ def test_a_ratio_compares_neighbours_in_time():
 def test_a_ratio_needs_pairs(fast, slow):
     with pytest.raises(ValueError, match="no pairs"):
         paired_ratio(fast, slow)
+
+
+def test_unequal_turns_are_taken_together():
+    """Ours did 1 + 9 units in 2 seconds, theirs 2 + 2 in 8: 0.2 seconds a unit against 2. Without the first round 1/9
+    against 5/2, without the second 1 against 3/2."""
+    found = pooled_ratio([(1.0, 1.0), (1.0, 9.0)], [(3.0, 2.0), (5.0, 2.0)])
+    assert (found.median, found.low, found.high) == pytest.approx((10.0, 1.5, 22.5))
 
 
 @pytest.mark.parametrize(("value", "shown"), [(1234.5, "1,234"), (12.34, "12.3"), (1.234, "1.23"), (0.5, "0.500")])
