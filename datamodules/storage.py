@@ -12,10 +12,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from datamodules.corpus import DataError
 
 _BLOCK = 1 << 24
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+Content = TypeVar("Content")
 
 
 class LeaseTaken(RuntimeError):  # noqa: N818  # a state of affairs that callers expect, not a fault
@@ -69,6 +71,21 @@ def lease(path: Path, wait: bool = True) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a forked child still has the descriptor
     finally:
         os.close(descriptor)
+
+
+def made_once(path: Path, find: Callable[[], Content | None], make: Callable[[], Content]) -> Content:
+    """What `find` finds at `path`; where it finds nothing, what `make` gives, which writes it there.
+
+    Of several processes one makes it and the others wait, under a lease beside `path`. What is there needs no lease, so
+    that it can be read where nothing can be written.
+    """
+    found = find()
+    if found is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with lease(path.with_name(f"{path.name}.lock")):
+            found = find()  # by another process meanwhile
+            found = make() if found is None else found
+    return found
 
 
 @contextmanager

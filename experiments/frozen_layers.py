@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from datamodules.array_store import Blocks, stored_array
+from datamodules.array_store import Blocks, kept_array, stored_array
 from datamodules.interest_datamodule import InterestDataModule
 from datamodules.storage import atomic_write, digest
 from datamodules.types import Ragged
@@ -35,19 +35,49 @@ def compute_once(encoder: Encoder, data: InterestDataModule, cache: Path, kept: 
     """Fit what is fitted on the catalogue's text, and give the data what never changes in the place of its tokens.
 
     kept: how states are kept; half precision takes half the disk, and its largest error is said. With `none` they are
-    computed in every step.
+    computed in every step. Another choice than float32 warns where there are no states to keep.
     """
     if kept not in ("none", *TYPES):
         raise ValueError(f"frozen_states is {kept!r}; it is one of float32, float16, none")
+    if kept != "float32" and not has_states(encoder):
+        warnings.warn(
+            "frozen_states: no frozen layers lie below one that trains, so there are no states to keep; leave it out",
+            UserWarning,
+            stacklevel=2,
+        )
+    fit(encoder, data, cache)
+    if kept != "none" and has_states(encoder):
+        data.states = states(encoder, data, cache, kept)
+
+
+def read_once(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) -> None:
+    """As `compute_once`, for a model that is not trained: it reads each text a single time, so states that training
+    left are used and none are made. Warns where the words then say something else than the states, by rounding."""
+    fit(encoder, data, cache)
+    if kept == "none" or not has_states(encoder):
+        return
+    found = kept_array(states_path(encoder, data, cache, kept), len(data.tokens.values), TYPES[kept])
+    if found is not None:
+        data.states = Ragged(torch.from_numpy(found), data.tokens.offsets)
+    elif kept == "float16":
+        said = "the run's states are not in the cache; its texts are read instead, which moves scores by the rounding"
+        warnings.warn(f"frozen_states=float16: {said}", UserWarning, stacklevel=2)
+
+
+def has_states(encoder: Encoder) -> bool:
+    """Whether some layers train and others below them do not."""
+    return 0 < encoder.lowest < encoder.backbone.depth
+
+
+def fit(encoder: Encoder, data: InterestDataModule, cache: Path) -> None:
+    """Fit what is fitted on the catalogue's text; where nothing of the model trains, give the data its vectors."""
     catalogue = np.arange(data.log.n_items)  # which purchases further rows put into words, validation and test decide
     if encoder.features_reusable:
         pooled = torch.from_numpy(features(encoder, data, cache))
         encoder.fit(lambda: pooled[catalogue])
         data.features = encoder.settled(pooled)
-        return
-    encoder.fit(lambda: encoder.pooled(data.items(catalogue)))
-    if kept != "none" and 0 < encoder.lowest < encoder.backbone.depth:
-        data.states = states(encoder, data, cache, kept)
+    else:
+        encoder.fit(lambda: encoder.pooled(data.items(catalogue)))
 
 
 def features(encoder: Encoder, data: InterestDataModule, cache: Path) -> np.ndarray:
@@ -60,16 +90,16 @@ def features(encoder: Encoder, data: InterestDataModule, cache: Path) -> np.ndar
 def states(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) -> Ragged:
     """What enters the lowest layer that trains, token by token."""
     tokens, dtype = data.tokens, TYPES[kept]
-    path = cache / "states" / f"{key(encoder, tokens)}-{kept}.npy"
-    errors = path.with_suffix(".json")
+    path = states_path(encoder, data, cache, kept)
 
     def blocks() -> Blocks:
         offsets, largest = tokens.offsets.numpy(), 0.0
         for rows, values in encoder.lower_states(data.items()):
             exact = values.cpu().numpy()
-            largest = max(largest, float(np.abs(exact - exact.astype(dtype)).max()))
+            largest = max(largest, _error(exact, dtype))
             yield np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in rows.tolist()]), exact
-        atomic_write(errors, json.dumps({"largest_error": largest}))
+        if kept == "float16":
+            atomic_write(path.with_suffix(".json"), json.dumps({"largest_error": largest}))
 
     if not path.exists():
         size = len(tokens.values) * pretrained(encoder).config.hidden_size * np.dtype(dtype).itemsize
@@ -77,9 +107,27 @@ def states(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) 
         print(f"keeping {what}: {size / 1e6:,.0f} MB in {path.parent}", file=sys.stderr, flush=True)
     stored = stored_array(path, len(tokens.values), blocks, dtype)
     if kept == "float16":
-        largest = json.loads(errors.read_text(encoding="utf-8"))["largest_error"]
-        warnings.warn(f"frozen_states=float16 moved a state by up to {largest:.2g}", UserWarning, stacklevel=2)
+        warnings.warn(f"frozen_states=float16 moved a state by {_said(path)}", UserWarning, stacklevel=2)
     return Ragged(torch.from_numpy(stored), tokens.offsets)
+
+
+def states_path(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) -> Path:
+    """Where states lie; their largest error beside them."""
+    return cache / "states" / f"{key(encoder, data.tokens)}-{kept}.npy"
+
+
+def _error(exact: np.ndarray, dtype: type[np.floating]) -> float:
+    with np.errstate(over="ignore"):  # what does not fit is refused where it is written
+        return float(np.abs(exact - exact.astype(dtype)).max())
+
+
+def _said(path: Path) -> str:
+    """The largest error of kept states; it can be read off them no more, so a record that is gone stays gone."""
+    errors = path.with_suffix(".json")
+    try:
+        return f"up to {json.loads(errors.read_text(encoding='utf-8'))['largest_error']:.2g}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"an error that {errors.name} does not tell; remove {path} to have both made anew"
 
 
 def key(encoder: Encoder, tokens: Ragged) -> str:

@@ -19,6 +19,7 @@ from experiments.asking.catalogue import Catalogue, listed
 from experiments.asking.history import of_keys, of_titles
 from experiments.asking.questions import Questions, of_histories, of_users
 from experiments.explaining.record import Record, make_record
+from experiments.frozen_layers import read_once
 from experiments.runs.read import Run, read_record, read_run
 from experiments.training import load_weights
 from experiments.wiring import build_data, build_module, build_scorer, trains
@@ -71,11 +72,11 @@ class LoadedRun:
     def retriever(self) -> Retriever:
         """Approximate lists, for large catalogues. Raises `ValueError` where the run has no model with interests or the
         extra `retrieval` is not installed, and `DataError` where the index in the cache is damaged."""
-        model = self.model
-        require_usearch()  # before the catalogue is encoded
+        _ = self.model  # it and the package are asked for before the catalogue is encoded
+        require_usearch()
         scorer = self.scorer
         assert isinstance(scorer, TrainedScorer)
-        return retriever(model, scorer.vectors, self.data.log.n_items, Path(self.config["cache_dir"]))
+        return retriever(scorer, Path(self.config["cache_dir"]))
 
     def recommend(
         self,
@@ -173,7 +174,7 @@ def load(run_dir: str | Path, checkpoint: str | Path | None = None) -> LoadedRun
     path = folder / "best.ckpt" if checkpoint is None else Path(checkpoint).expanduser()
     if not path.is_file():
         raise DataError(f"no such checkpoint; the run is {results.status}", path)
-    module = build_module(config, data)
+    module = build_module(config, data, frozen=read_once)
     _load_weights(module, path)
     module.eval()
     return LoadedRun(folder, config, results, data, module, module.scorer)

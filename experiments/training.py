@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks.model_checkpoint import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from datamodules.interest_datamodule import InterestDataModule
-from experiments.config.hardware import tf32
+from experiments.config.hardware import usable_gpus
 from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.quiet import silence
@@ -77,10 +77,11 @@ def fit_module(
     cost, best = Cost(), best_checkpoint(folder, config["monitor"])
     trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
     fit(trainer, module, data, folder / "last.ckpt")
+    chunks = module.memory.shrunk()  # before the best epoch's weights, which may bring the larger ones of its time
     load_weights(module, folder / "best.ckpt")
     tables = rank_splits(trainer, module, data)
     summary = cost.summary(module, len(tables["test"]["query"]))
-    return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size}
+    return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size} | chunks
 
 
 def best_checkpoint(folder: Path, monitor: str) -> ModelCheckpoint:
@@ -102,7 +103,7 @@ def best_checkpoint(folder: Path, monitor: str) -> ModelCheckpoint:
 
 def fit(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule, last: Path) -> None:
     """Train from the beginning or from `last`. A run that had stopped early when it was interrupted stays stopped; its
-    callbacks still learn what they had measured."""
+    callbacks still learn what they had measured, and the model with which chunks it ended."""
     if not last.exists():
         trainer.fit(module, datamodule=data)
         return
@@ -113,6 +114,7 @@ def fit(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule, l
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
         if isinstance(callback, Cost):
             callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
+    module.memory.load_state_dict(checkpoint.get("chunks", {}))
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:
@@ -128,22 +130,17 @@ def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback], lo
     """The trainer with the chosen callbacks, then those that every run has; the last one saves, after all others
     acted."""
     chosen = [instantiate(node) for node in (config.get("callbacks") or {}).values() if node]
-    trainer: Any = instantiate(
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else every new tensor is written twice
+    # Said each time, for the choice is the process's and outlives a trainer. On a CPU it would ask for bf16 products.
+    rounded = config.get("tf32", False) and usable_gpus(config["trainer"].get("accelerator", "auto"))
+    torch.set_float32_matmul_precision("high" if rounded else "highest")
+    return instantiate(  # type: ignore[return-value]
         config["trainer"],
         callbacks=[*chosen, *callbacks],
         logger=loggers,
         default_root_dir=str(folder),
         plugins=[AtomicCheckpointIO()],
     )
-    settings = config["trainer"]
-    choose_matmul(tf32(str(settings.get("precision")), settings.get("accelerator", "auto")))
-    return trainer
-
-
-def choose_matmul(rounded: bool) -> None:
-    """Let a GPU round factors to TF32. Said in both ways, for the choice is the process's and outlives a trainer."""
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else every new tensor is written twice
-    torch.set_float32_matmul_precision("high" if rounded and torch.cuda.is_available() else "highest")
 
 
 def load_weights(module: InterestModule, path: Path) -> None:

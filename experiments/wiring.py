@@ -1,5 +1,6 @@
 """From a configuration to the objects it describes; the only place where all seams meet."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from datamodules.candidates.full import FullCandidates
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder, pretrained_names
-from experiments.frozen_layers import compute_once
+from experiments.frozen_layers import Kept, compute_once
 from lightning_modules.interest_module import InterestModule
 from lightning_modules.parts.encoder import Encoder
 from lightning_modules.recommender import Recommender
 from lightning_modules.types import Scorer
 
 Config = dict[str, Any]
+Frozen = Callable[[Encoder, InterestDataModule, Path, Kept], None]
+"""What is done about layers whose output never changes: see `experiments.frozen_layers`."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,18 @@ def build_scorer(config: Config, data: InterestDataModule) -> Scorer:
         raise
 
 
-def build_module(config: Config, data: InterestDataModule) -> InterestModule:
+def build_module(config: Config, data: InterestDataModule, frozen: Frozen = compute_once) -> InterestModule:
     """The module to train, fitted on the catalogue's text where something has to be; data and model share what is
-    cached."""
+    cached.
+
+    A configuration that was written before `frozen_states` was a setting lacks it; such a run kept none.
+    """
     facts, cache = Facts.of(data), Path(config["cache_dir"])
     backbone: Any = instantiate(with_folders(config["backbone"], cache), **vars(facts))
     strategy: Any = instantiate(config["strategy"])
     encoder = Encoder(backbone, strategy, tokens_per_chunk=config["tokens_per_chunk"])
     if data.tokenizer is not None:
-        compute_once(encoder, data, Path(config["cache_dir"]), config["frozen_states"])
+        frozen(encoder, data, cache, config.get("frozen_states", "none"))
         refuse_full_candidates(encoder, data)
     seams = vars(facts) | {"dim": encoder.dim}
     interest: Any = instantiate(config["interest"], **seams)

@@ -44,7 +44,7 @@ def chunked_loss(
 ) -> Float[Tensor, ""]:
     """The loss's sum over all queries, divided by its weight; equal to one call on all scores, up to rounding."""
     inputs = [asked.interests.nodes, asked.interests.weights, pool.vectors, pool.prior + loss.addend(log_q)]
-    inputs += [parameter for part in (head, loss) for parameter in cast(nn.Module, part).parameters()]
+    inputs += nn.ModuleList([cast(nn.Module, head), cast(nn.Module, loss)]).parameters()  # each once, shared or not
     return cast(Tensor, _Chunked.apply(_Step(head, loss, asked, targets), *inputs)) / loss.weight(targets)
 
 
@@ -132,7 +132,7 @@ def _gathered(so_far: Tensor | None, found: Tensor | None, chunk: Chunk, number:
     if found is None:
         return so_far
     if number >= OWN:
-        return found if so_far is None else so_far.add_(found)
+        return found.clone() if so_far is None else so_far.add_(found)  # autograd may give two inputs one gradient
     so_far = torch.zeros_like(whole) if so_far is None else so_far
     if number == 0:
         so_far[chunk.users, : chunk.nodes] = found

@@ -11,7 +11,8 @@ def clip(module: pl.LightningModule, optimizer: Optimizer, value: float | None, 
     """Clip as Lightning 2.6 does, which in mixed precision refuses every fused optimizer.
 
     Its reason holds for float16 alone: there a fused optimizer takes the scale off the gradients within its step, so
-    that before it the scaled ones would be clipped. bfloat16 has no scale. Float16 with a fused optimizer still raises.
+    that before it the scaled ones would be clipped. bfloat16 has no scale. Float16 with a fused optimizer still raises;
+    a configuration of both is refused before it gets here.
     """
     plugin = module.trainer.precision_plugin
     if isinstance(plugin, MixedPrecision) and plugin.scaler is None:

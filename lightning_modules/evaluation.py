@@ -18,8 +18,8 @@ from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.types import NotFiniteError, Scorer
 
 ITEMS_PER_BLOCK = {"cpu": 512, "cuda": 16_384}
-"""Catalogue items scored at once: on a CPU what its cache holds. No setting: it fixes the shapes, and with them the
-last digit."""
+"""Catalogue items scored at once: on a CPU what its cache holds; any other accelerator counts as a GPU. No setting: it
+fixes the shapes, and with them the last digit."""
 
 GROUP = 64
 """Neighbours in the catalogue of which only the best is compared at first, see `_best`."""
@@ -51,7 +51,8 @@ def catalogue_scores(
     scorer never sees a shorter one (unless the catalogue is shorter than one block)."""
     if n_items < 1:
         raise ValueError(f"the catalogue has {n_items} items; ranking needs at least 1")
-    width = min(items_per_block or ITEMS_PER_BLOCK[block.query.device.type], n_items)
+    usual = ITEMS_PER_BLOCK.get(block.query.device.type, ITEMS_PER_BLOCK["cuda"])
+    width = min(items_per_block or usual, n_items)
     scores = torch.empty(len(block.query), n_items, device=block.query.device)
     for start in range(0, n_items, width):
         first = min(start, n_items - width)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -70,7 +71,7 @@ class InterestModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Centre and cut by the untrained catalogue; a resumed run has both from its checkpoint."""
         if self.trainer.ckpt_path is None:
-            self.model.calibrate(self._items(), self.n_items)
+            self.model.calibrate(self._catalogue(), self.n_items)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of the batch's queries, with the strategy's regulariser where it has one; see `memory_retry`."""
@@ -158,9 +159,21 @@ class InterestModule(pl.LightningModule):
             raise ValueError("a schedule needs to know its end: set trainer.max_epochs or trainer.max_steps")
         return min(limits)
 
+    def _catalogue(self) -> Items:
+        """All rows, read by the language model in the precision of training, which Lightning sets for steps alone; the
+        model ranks by the vectors that it trained. What comes after the language model is left to the caller."""
+        items = self._items()
+        if items.features is not None:
+            return items
+        with self.trainer.precision_plugin.forward_context():
+            pooled = self.model.encoder.pooled(items)
+        return Items(items.ids, features=self.model.encoder.settled(pooled))
+
     def _items(self) -> Items:
-        return self.transfer_batch_to_device(self.items(), self.device, 0)
+        """All rows on the device, but for states, gigabytes of which the encoder fetches chunk by chunk."""
+        items = self.items()
+        return replace(self.transfer_batch_to_device(replace(items, states=None), self.device, 0), states=items.states)
 
     def _start(self, split: str) -> None:
         self.ranked[split].reset()
-        self.scorer.prepare(self._items())
+        self.scorer.prepare(self._catalogue())

@@ -1,9 +1,9 @@
 """A training step that does not fit into memory is made again in smaller chunks.
 
-How many tokens pass through the language model at once changes nothing but memory, speed and rounding. So the step
-stays what it was: the same batch, the same random numbers, the same effective batch, and the gradients of earlier
-micro-batches are kept. First the activations of each chunk are computed again in the backward pass instead of kept,
-then the chunks are halved.
+The step stays the same: its batch, its effective batch, the random state that it begins with, and the gradients of
+earlier micro-batches. First the activations of each chunk are computed again in the backward pass instead of kept,
+which changes no digit. Then the chunks are halved: rounding moves, and dropout's masks, drawn chunk by chunk, fall on
+other texts. The step is then the one that smaller chunks would have made from the start.
 """
 
 import gc
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_modules.parts.encoder import Encoder
+from lightning_modules.parts.sharing import least, place
 
 LEAST_TOKENS = 128
 """Chunks are not halved below this: what fills the memory then is something else."""
@@ -45,7 +46,7 @@ class MemoryRetry:
         """
         self._compute, self._drawn = compute, _random_state(self.encoder.mean.device)
         loss = self._attempt(compute)
-        if _is_distributed():
+        if place()[1] > 1:
             return loss
         self._loss, self._stand_in = loss, loss.detach().requires_grad_()
         return self._stand_in
@@ -57,6 +58,9 @@ class MemoryRetry:
         context: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         """Add the gradients of the step to those of `parameters`.
+
+        Those of earlier micro-batches are set aside meanwhile, since a backward pass that fails halfway cannot be taken
+        off them to the last digit. Where batches are accumulated this costs the memory of one more set of gradients.
 
         given: the backward pass of what the trainer made of the stand-in; so its gradient is the factor on the loss
         (the share of an accumulated batch, the scale of half precision). context: what the forward pass ran in.
@@ -77,8 +81,21 @@ class MemoryRetry:
         self._compute = self._stand_in = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The chunks in use: a resumed run must not begin with the larger ones, which draw other dropout masks."""
-        return {"tokens_per_chunk": self.encoder.tokens_per_chunk, "recompute": self.encoder.recompute}
+        """The chunks in use: a resumed run must not begin with the larger ones, which draw other dropout masks.
+
+        Of several processes, all of which have to call it, the smallest: a checkpoint has room for one answer, and what
+        fits into one card's memory may not fit into another's. Those that had larger chunks draw other masks from there
+        on.
+        """
+        encoder = self.encoder
+        ours = torch.tensor([encoder.tokens_per_chunk, not encoder.recompute], device=encoder.mean.device)
+        tokens, kept = least(ours).tolist()
+        return {"tokens_per_chunk": tokens, "recompute": not kept}
+
+    def shrunk(self) -> dict[str, Any]:
+        """The chunks that were left where memory ran out; nothing where it never did."""
+        chunks = self.state_dict()
+        return chunks if chunks["recompute"] else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the chunks of a checkpoint; one that knows of none changes nothing."""
@@ -114,8 +131,8 @@ class MemoryRetry:
 
     def _require_room(self, error: torch.OutOfMemoryError) -> None:
         """Raise where smaller chunks cannot help."""
-        if self.encoder.backbone.depth == 0:
-            tried = "memory ran out, and this model has no layers whose texts could be encoded in smaller chunks"
+        if self.encoder.backbone.depth == 0 or self.encoder.features_reusable:
+            tried = "memory ran out, and a step of this model encodes no text, so smaller chunks of texts cannot help"
         elif self.encoder.recompute and self.encoder.tokens_per_chunk <= LEAST_TOKENS:
             tried = f"memory ran out, even with texts encoded in chunks of {self.encoder.tokens_per_chunk} tokens"
         else:
@@ -160,8 +177,3 @@ def _taken(parameters: list[nn.Parameter]) -> list[tuple[nn.Parameter, Tensor]]:
     for parameter, _ in found:
         parameter.grad = None
     return found
-
-
-def _is_distributed() -> bool:
-    distributed = torch.distributed
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

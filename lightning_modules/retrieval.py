@@ -15,7 +15,7 @@ told, and is smaller.
 import importlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -38,13 +38,22 @@ PER_NODE = 32
 WIDTH = 64
 """How many neighbours a step through the index keeps in sight (ef), at least; more find more and take longer."""
 
+SETTINGS: dict[str, Any] = {
+    "metric": "ip",
+    "dtype": "f16",
+    "connectivity": 16,
+    "expansion_add": WIDTH,
+    "expansion_search": WIDTH,
+}
+"""All that decides, beside the vectors, which index is made of them."""
+
 
 class Retriever:
     """Makes the lists that `evaluation.rank` makes, of the items that are near.
 
     vectors: centred, of all rows that slots of events point into; pool: of the catalogue, which comes first in them.
-    index: `build_index(pool)`. per_node: how many items that are new to the user each node brings; where that is the
-    whole catalogue the list is the exact one.
+    index: `build_index(pool)`. per_node: how many items that are new to the user each node brings, at least; a list
+    that is longer gets as many from each. Where that is the whole catalogue the list is the exact one.
     """
 
     def __init__(
@@ -63,28 +72,29 @@ class Retriever:
     @torch.no_grad()
     def rank(self, block: QueryBlock, protocol: EvaluationProtocol) -> Ranking:
         """The head of each query's list; rows that only fill the block up are dropped. Ranks of answers are not looked
-        for (P = 0), and `n_candidates` counts what was scored.
+        for (P = 0), and `n_candidates` counts what was scored. As there, a score of -inf means "never", and an answer
+        is a candidate even where the history is masked and holds it.
 
-        Raises `NotFiniteError` for a score that is no number.
+        Raises `NotFiniteError` where a score is NaN or +inf.
         """
         asked = self.model.ask(self.vectors, block.events, block.queries)
         rows = (block.query >= 0).nonzero()[:, 0]
         found = _empty(block.query[rows], protocol.top_k)
         for place, row in enumerate(rows.tolist()):
-            known = block.seen[1, block.seen[0] == row].unique() if protocol.mask_history else rows[:0]
+            known = _known(block, row) if protocol.mask_history else rows[:0]
             one = _row(asked, row)
-            ids = self._candidates(one, known)
+            ids = self._candidates(one, known, max(self.per_node, protocol.top_k) + len(known))
             with full_precision(self.vectors.device):
                 scores = self.model.head.scores(one, Pool(self.pool.vectors[ids], self.pool.prior[ids]))[0]
-            scores = require_finite(scores, f"scores of query {int(block.query[row])}")
+            require_finite(scores[scores != -torch.inf], f"scores of query {int(block.query[row])}")
             best = scores.argsort(descending=True, stable=True)[: protocol.top_k]  # ids ascend: equals stay so
+            best = best[scores[best] > -torch.inf]
             found.n_candidates[place] = len(ids)
             found.top_ids[place, : len(best)], found.top_scores[place, : len(best)] = ids[best], scores[best]
         return found
 
-    def _candidates(self, asked: Asked, known: Int[Tensor, " X"]) -> Int[Tensor, " C"]:
-        """Ids, ascending, of what is worth a score. As many more are fetched as could be known."""
-        count = self.per_node + len(known)
+    def _candidates(self, asked: Asked, known: Int[Tensor, " X"], count: int) -> Int[Tensor, " C"]:
+        """Ids, ascending, of what is worth a score: `count` from each place, without the known ones."""
         if count >= len(self.likely):
             near = torch.arange(len(self.likely), device=known.device)
         else:
@@ -110,7 +120,8 @@ def build_index(pool: Pool, threads: int | None = None) -> "Index":
     threads: by default as many as torch has. One makes the same index each time; several do not. Raises `ValueError`
     where the package is not installed.
     """
-    vectors = require_finite(pool.vectors, "the vectors of the catalogue").cpu().numpy()
+    kept = require_finite(pool.vectors, "the vectors of the catalogue").cpu().numpy()
+    vectors = np.ascontiguousarray(kept)  # a head may keep them dimension by dimension
     index = _new_index(vectors.shape[1])
     index.add(np.arange(len(vectors)), vectors, threads=threads or torch.get_num_threads())
     return index
@@ -174,7 +185,13 @@ def _new_index(dim: int) -> "Index":
     require_usearch()
     from usearch.index import Index
 
-    return Index(ndim=dim, metric="ip", dtype="f16", connectivity=16, expansion_add=WIDTH, expansion_search=WIDTH)
+    return Index(ndim=dim, **SETTINGS)
+
+
+def _known(block: QueryBlock, row: int) -> Int[Tensor, " X"]:
+    """Items that the user of a row had already and that are no answer, once each."""
+    had = block.seen[1, block.seen[0] == row].unique()
+    return had[~torch.isin(had, block.positives[row])]
 
 
 def _row(asked: Asked, row: int) -> Asked:

@@ -170,6 +170,7 @@ class Head(Protocol):
 @runtime_checkable
 class Loss(Protocol):
     """A sum over queries, so that it can be taken over some of them at a time; divided by the sum of their `weight`.
+    Also an `nn.Module`.
 
     Called with scores of Q queries against all C candidates, to which `addend` has been added, and the answers. log_q:
     log of the probability that sampling made an item a candidate.

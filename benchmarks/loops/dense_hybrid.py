@@ -2,15 +2,18 @@
 
     python -m benchmarks.loops.dense_hybrid experiment=interest_graph_hybrid datamodule=sequences --steps 8
 
-`--pad` fills every history up to the length that the objective allows, as a prototype does that makes one array of all
-histories; without it a batch is as long as its longest history.
+Users come in random order, as a loader that shuffles gives them, and a batch is as long as its longest history.
+`--sorted`: our batches, of users with similar length. `--pad`: those too, and every history filled up to the length
+that the objective allows, as a prototype does that makes one array of all histories.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import islice
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -20,6 +23,7 @@ from benchmarks.loops.dense import DenseHead, DenseInterest, DenseRecommender
 from benchmarks.loops.epochs import first, made
 from benchmarks.loops.setting import CLIP
 from benchmarks.measuring.serving import Counts, Turn, serve
+from datamodules.batching.loaders import TrainingSteps
 from datamodules.interest_datamodule import InterestDataModule
 from datamodules.types import Batch, Events, Queries
 from lightning_modules.interest_module import InterestModule
@@ -58,7 +62,7 @@ def plain(data: InterestDataModule, module: InterestModule, example: Batch) -> D
     return model
 
 
-def loop(words: Sequence[str], steps: int, fill: bool) -> Turn:
+def loop(words: Sequence[str], steps: int, ordered: bool, fill: bool) -> Turn:
     """A turn takes the first steps of an epoch."""
     data, module, _ = made(words)
     loader = data.train_dataloader()
@@ -78,10 +82,19 @@ def loop(words: Sequence[str], steps: int, fill: bool) -> Turn:
     def turn(number: int) -> Counts:
         loader.sampler.set_epoch(number)  # type: ignore[attr-defined]
         limit = min(steps or len(loader), len(loader))
-        targets = sum(step(batch) for batch in first(loader, limit))
+        batches = first(loader, limit) if ordered or fill else islice(shuffled(loader.dataset, number), limit)
+        targets = sum(step(batch) for batch in batches)
         return {"targets": targets, "epochs": limit / len(loader), "steps": limit}
 
     return turn
+
+
+def shuffled(steps: TrainingSteps, epoch: int) -> Iterator[Batch]:
+    """Every user once, in random order."""
+    rng = np.random.default_rng(epoch)
+    order = rng.permutation(len(steps.lengths))
+    for start in range(0, len(order), steps.users_per_step):
+        yield steps.collator(order[start : start + steps.users_per_step], rng)
 
 
 def filled(asked: Batch, longest: int) -> Batch:
@@ -104,10 +117,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The hybrid interest graph with dense scores.")
     parser.add_argument("words", nargs="+", help="as for experiments.train")
     parser.add_argument("--steps", type=int, default=0, help="of an epoch (default: all)")
+    parser.add_argument("--sorted", action="store_true", help="batches of users with similar length, as ours")
     parser.add_argument("--pad", action="store_true", help="fill histories up to the longest that there may be")
     parser.add_argument("--serve", action="store_true", help="take turns as told on standard input")
     arguments = parser.parse_args()
-    serve(lambda: loop(arguments.words, arguments.steps, arguments.pad), arguments.serve)
+    serve(lambda: loop(arguments.words, arguments.steps, arguments.sorted, arguments.pad), arguments.serve)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
-import torch
 from torch.nn.utils import clip_grad_norm_
 
-from benchmarks.loops.setting import CLIP, quiet
+from benchmarks.loops.setting import CLIP, as_in_a_run, quiet
 from benchmarks.measuring.serving import Counts, Turn, serve
 from datamodules.interest_datamodule import InterestDataModule
 from datamodules.types import Batch
@@ -30,7 +29,7 @@ def made(words: Sequence[str]) -> tuple[InterestDataModule, InterestModule, int]
     """Data, module and the number of epochs that the words ask for."""
     quiet()
     config = compose(words)
-    torch.use_deterministic_algorithms(bool(config["trainer"]["deterministic"]), warn_only=True)
+    as_in_a_run(config)
     data = build_data(config)
     data.prepare_data()
     module = build_module(config, data)

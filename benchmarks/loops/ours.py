@@ -3,10 +3,9 @@
 python -m benchmarks.loops.ours --corpus ml100k --strategy full
 """
 
-import torch
 from torch.nn.utils import clip_grad_norm_
 
-from benchmarks.loops.setting import CLIP, Setting, batch, counts, data_and_folder
+from benchmarks.loops.setting import CLIP, Setting, as_in_a_run, batch, counts, data_and_folder
 from benchmarks.measuring.serving import Counts, Turn, serve
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.wiring import build_module
@@ -17,7 +16,7 @@ from lightning_modules.parameter_groups import parameter_groups
 def made(setting: Setting) -> tuple[InterestDataModule, InterestModule]:
     """Data and module as a run has them at its first step; as in a run, indexing adds up in a fixed order."""
     config = setting.config()
-    torch.use_deterministic_algorithms(bool(config["trainer"]["deterministic"]), warn_only=True)
+    as_in_a_run(config)
     data, _ = data_and_folder(config)
     module = build_module(config, data)
     module.model.calibrate(data.items(), data.log.n_items)

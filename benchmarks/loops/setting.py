@@ -73,6 +73,12 @@ def quiet() -> None:
     torch.manual_seed(0)
 
 
+def as_in_a_run(config: dict[str, Any]) -> None:
+    """What a run asks of PyTorch: indexing adds up in a fixed order, new memory is not written twice."""
+    torch.use_deterministic_algorithms(bool(config["trainer"]["deterministic"]), warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def data_and_folder(config: dict[str, Any]) -> tuple[InterestDataModule, Path]:
     """The data module, ready, and the folder of the language model."""
     data = build_data(config)

@@ -21,8 +21,9 @@ ROUNDS, TUTORIAL_ROUNDS = 3, 6
 Compare = Callable[[Record, Record, str], Ratio]
 """Our record, the other's, and a clock -> the other's cost of a target over ours."""
 
-USERS = {"ml100k": 128, "mind": 24}
-"""In a step. On MIND the competent loop needs 10 GB for 32 users, whose titles are all padded to the longest."""
+USERS = {"ml100k": 32, "mind": 24}
+"""In a step: what validation chose for corpora of the size of ml-100k (docs/log.md, users per step). On MIND the
+competent loop needs 10 GB for 32 users, whose titles are all padded to the longest."""
 QUICK_USERS, MANY_USERS, TUTORIAL_USERS = 16, 128, 4
 
 

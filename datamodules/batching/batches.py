@@ -41,7 +41,10 @@ class Collator:
     items: Callable[[np.ndarray], Items]
 
     def __call__(self, members: np.ndarray, rng: np.random.Generator) -> Batch:
-        """members: numbers of the examples. Every distinct text stands in `items` once."""
+        """members: numbers of the examples. Every distinct text stands in `items` once.
+
+        Raises `ValueError` where the sampler gives an item twice, or not in order.
+        """
         window, mask = windows(self.examples.start[members], self.examples.stop[members])
         query, query_mask = windows(self.examples.offsets[members], self.examples.offsets[members + 1])
         position = np.where(query_mask, self.examples.position[query], 0)
@@ -51,6 +54,8 @@ class Collator:
         touched = np.union1d(window[mask], target)  # events; most are history of one query and answer of another
         seen = np.unique(self.log.item[touched]).astype(np.int64)
         ids, log_q = self.sampler(seen, len(touched), self.counts, rng)
+        if (np.diff(ids) <= 0).any():
+            raise ValueError(f"{type(self.sampler).__name__} returned candidates that do not ascend: {ids[:8]}...")
         distinct = np.union1d(history[mask], ids)
         return Batch(
             items=self.items(distinct),

@@ -42,8 +42,8 @@ class CandidateSampler(Protocol):
     """Which items the queries of a batch are scored against.
 
     seen: the distinct items of the batch, ascending (every target is among them). draws: how many events they came
-    from. counts: (N,) training counts. Returns ascending item ids, targets included, and the log-probability of each
-    being here.
+    from. counts: (N,) training counts. Returns distinct item ids, ascending, targets included, and the log-probability
+    of each being here.
     """
 
     def __call__(

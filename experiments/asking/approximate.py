@@ -2,41 +2,44 @@
 
 import hashlib
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from datamodules.corpus import DataError
-from datamodules.storage import atomic_file
-from lightning_modules.recommender import Recommender
-from lightning_modules.retrieval import Retriever, build_index, read_index
+from datamodules.storage import atomic_file, digest, made_once
+from lightning_modules.retrieval import SETTINGS, Retriever, build_index, read_index
+from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.types import Pool
 
+if TYPE_CHECKING:  # an extra
+    from usearch.index import Index
+
+EPOCH = 1
+"""Raised with every change of the code that makes another index of the same vectors."""
 SAMPLE = 100
 """Users whose lists are made both ways."""
 
 
-def retriever(model: Recommender, vectors: Float[Tensor, "R D"], n_items: int, cache: Path) -> Retriever:
-    """The retriever over a catalogue, the first n_items of the centred vectors.
+def retriever(scorer: TrainedScorer, cache: Path) -> Retriever:
+    """The retriever over the catalogue of a prepared scorer.
 
-    The index is known by the vectors that it holds, so another checkpoint gets another one. Raises `DataError` where
-    the file in the cache is damaged.
+    The index is known by the vectors that it holds and by how it is made of them, so another checkpoint gets another
+    one. Of several processes one makes it. Raises `DataError` where the file in the cache is damaged.
     """
-    with torch.no_grad():
-        pool = model.head.pool(vectors[:n_items], torch.arange(n_items))
-    path = cache / "retrieval" / f"{_digest(pool)}.usearch"
-    if not path.is_file():
+    pool = scorer.pool
+    path = cache / "retrieval" / f"{key(pool)}.usearch"
+
+    def made() -> "Index":
         index = build_index(pool)
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as content:
             index.save(content)
-    try:
-        return Retriever(model, vectors, pool, read_index(path, pool))
-    except ValueError as error:
-        raise DataError(f"{error}; remove the file, and it is made anew", path) from error
+        return index
+
+    index = made_once(path, lambda: _kept(path, pool), made)
+    return Retriever(scorer.model, scorer.vectors, pool, index)
 
 
 def sample(users: Sequence[str]) -> list[str]:
@@ -45,5 +48,17 @@ def sample(users: Sequence[str]) -> list[str]:
     return [users[user] for user in np.sort(chosen)]
 
 
-def _digest(pool: Pool) -> str:
-    return hashlib.sha256(pool.vectors.contiguous().numpy().tobytes()).hexdigest()[:16]
+def key(pool: Pool) -> str:
+    """Digest of all that an index depends on."""
+    vectors = np.ascontiguousarray(pool.vectors.cpu().numpy())
+    content = hashlib.sha256(vectors.reshape(-1).view(np.uint8).data).hexdigest()
+    return digest([EPOCH, version("usearch"), SETTINGS, vectors.shape, content])
+
+
+def _kept(path: Path, pool: Pool) -> "Index | None":
+    if not path.is_file():
+        return None
+    try:
+        return read_index(path, pool)
+    except ValueError as error:
+        raise DataError(f"{error}; remove the file, and it is made anew", path) from error

@@ -64,12 +64,6 @@ def claims_bf16(kind: str) -> bool:
     return not BF16_FLAGS.isdisjoint(_cpuinfo("flags").split())
 
 
-def tf32(precision: str, accelerator: str) -> bool:
-    """Whether float32 products are computed in TF32, with ten bits: on a GPU whose language model runs in half
-    precision anyway. Elsewhere float32 is float32, so 32-true means on a GPU what it means on a CPU."""
-    return precision.endswith("-mixed") and bool(usable_gpus(accelerator))
-
-
 def device_count(asked: int | str | list[int], accelerator: str) -> int:
     """Processes on this machine. `auto` and -1 mean every visible GPU, or one process on a CPU."""
     if isinstance(asked, list):

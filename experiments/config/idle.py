@@ -16,9 +16,14 @@ def idle_settings(config: dict[str, Any]) -> list[str]:
     if not config.get("backbone"):
         chosen = [seam for seam in MODEL_SEAMS if config.get(seam)]
         return [f"{seam}: nothing trains without a backbone; leave it out with ~{seam}" for seam in chosen]
-    if config.get("text") and not pretrained_names(config):
-        return ["text: nothing in this composition reads text; leave it out with ~text"]
-    return []
+    if pretrained_names(config):
+        return []  # whether frozen layers lie below one that trains is known once there is a model
+    found = ["text: nothing in this composition reads text; leave it out with ~text"] if config.get("text") else []
+    if config.get("frozen_states", "float32") != "float32":
+        found.append("frozen_states: no language model has layers whose output could be kept; leave it out")
+    if config.get("tf32"):
+        found.append("tf32: only a language model's products are rounded, and there is none; leave it out")
+    return found
 
 
 def require_one_ranker(config: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ from experiments.config.check import ConfigError
 
 
 def require_within_limits(config: dict[str, Any]) -> None:
-    """Raise `ConfigError` with every fault: a seed that is no whole number from 0 on, a training without epochs."""
-    faults = []
+    """Raise `ConfigError` with every fault: a seed that is no whole number from 0 on, a training without epochs, an
+    optimizer whose gradients cannot be clipped."""
+    faults = _unclippable(config) if config.get("backbone") else []
     seed = config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         faults.append(f"seed: is {seed!r}; a seed is a whole number from 0 on (several want a sweep: -m seed=0,1,2)")
@@ -18,3 +19,15 @@ def require_within_limits(config: dict[str, Any]) -> None:
         faults.append(f"trainer.max_epochs: is {epochs}; a model trains for at least 1 epoch")
     if faults:
         raise ConfigError(faults)
+
+
+def _unclippable(config: dict[str, Any]) -> list[str]:
+    """Float16 needs a scale on the loss, which a fused optimizer takes off within its step, after clipping."""
+    trainer = config.get("trainer") or {}
+    scaled, limit = str(trainer.get("precision")) in ("16", "16-mixed"), trainer.get("gradient_clip_val")
+    if not (scaled and limit and (config.get("optimizer") or {}).get("fused")):
+        return []
+    return [
+        f"optimizer.fused: is true, and with trainer.precision={trainer['precision']} a fused optimizer's gradients "
+        f"cannot be clipped (trainer.gradient_clip_val is {limit}); choose optimizer.fused=false or bf16-mixed"
+    ]

@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from datamodules.storage import atomic_write, digest, lease
+from datamodules.storage import atomic_write, digest, made_once
 from experiments.config import hardware
 from experiments.config.check import ConfigError
 
@@ -42,13 +42,13 @@ def _speedup(kind: str, cache: Path) -> float:
     """bf16's, from the cache or measured now; jobs that want it at the same time wait for the first."""
     machine = {"device": hardware.devices(kind), "torch": version("torch"), "measurement": MEASUREMENT}
     path = cache / "hardware" / f"bf16-{digest(machine)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with lease(path.with_name(f"{path.name}.lock")):
-        found = _kept(path)
-        if found is None:
-            found = measured(kind)
-            atomic_write(path, json.dumps(machine | {"speedup": found}, indent=1) + "\n")
-    return found
+
+    def measure() -> float:
+        found = measured(kind)
+        atomic_write(path, json.dumps(machine | {"speedup": found}, indent=1) + "\n")
+        return found
+
+    return made_once(path, lambda: _kept(path), measure)
 
 
 def _kept(path: Path) -> float | None:
@@ -65,6 +65,13 @@ def measured(kind: str) -> float:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS)
         return float(done.stdout.split()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-        fault = f"trainer.precision: how fast bf16 is here could not be measured ({said})"
+        fault = f"trainer.precision: how fast bf16 is here could not be measured ({_last_words(error)})"
         raise ConfigError([f"{fault}; choose it yourself: trainer.precision=bf16-mixed, or 32-true"]) from error
+
+
+def _last_words(error: Exception) -> str:
+    """The last line that the process wrote, else the error's own. What ran out of time left bytes, even where text was
+    asked for."""
+    said = getattr(error, "stderr", None) or ""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    return (text.strip().splitlines() or [str(error)])[-1]

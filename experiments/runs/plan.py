@@ -38,9 +38,6 @@ class Plan:
         """What a run's provenance says of the plan."""
         return {
             "precision": self.circumstances.precision,
-            "tf32": hardware.tf32(
-                self.circumstances.precision, self.config.get("trainer", {}).get("accelerator", "auto")
-            ),
             "world_size": self.circumstances.world_size,
             "data_digest": self.circumstances.data,
             "pretrained_digest": self.circumstances.pretrained,

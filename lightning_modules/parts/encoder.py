@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from datamodules.types import Items, Ragged
 from lightning_modules.parts.chunking import chunk_by_length
+from lightning_modules.parts.full_precision import full_precision
 from lightning_modules.parts.planning import as_module, lowest_trained, names_within, plan_of, trains_outside_layers
 from lightning_modules.parts.runs import runs_of
 from lightning_modules.parts.sharing import shared_out
@@ -43,7 +45,10 @@ class Encoder(nn.Module):
     layers keep for the backward pass is thrown away after each chunk and computed again when its turn comes (Chen et
     al. 2016, "Training Deep Nets with Sublinear Memory Cost"; chunk by chunk it is the gradient caching of Gao et al.
     2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"): the texts of a step then need
-    never fit into memory together. Both change memory and speed, and the result by rounding alone.
+    never fit into memory together. Recomputing changes memory and speed alone; other chunks also change rounding, and
+    which text gets which dropout mask, since masks are drawn chunk by chunk.
+
+    Under autocast only the language model computes in half precision: its tokens' embeddings and its layers.
 
     Raises ValueError where the strategy cannot work with the backbone.
     """
@@ -84,16 +89,14 @@ class Encoder(nn.Module):
 
     def forward(self, items: Items) -> Float[Tensor, "U D"]:
         """Centred vectors, in the order of `items`. Where features are given they stand for the settled output."""
-        settled = items.features
-        if settled is None:
-            settled = self.backbone.settle(self._chunked(items))
-        return self.backbone.final(items.ids, settled) - self.mean
+        settled = self.settled(self._chunked(items)) if items.features is None else items.features
+        return self._final(items.ids, settled) - self.mean
 
     def catalogue(self, items: Items) -> Float[Tensor, "N D"]:
         """Vectors before centring, in eval mode and without gradient, in a batching that no setting changes."""
         with _evaluating(self):
-            settled = self.backbone.settle(self._canonical(items)) if items.features is None else items.features
-            vectors = self.backbone.final(items.ids, settled)
+            settled = self.settled(self._canonical(items)) if items.features is None else items.features
+            vectors = self._final(items.ids, settled)
         return require_finite(vectors.float(), "the catalogue's vectors")
 
     def pooled(self, items: Items) -> Float[Tensor, "N F"]:
@@ -110,10 +113,10 @@ class Encoder(nn.Module):
                 state = self.backbone.run(self.backbone.embed(items.take(rows)), 0, self.lowest)
             yield rows, require_finite(state.hidden, f"the states below layer {self.lowest}")
 
-    @torch.no_grad()
     def settled(self, pooled: Float[Tensor, "N F"]) -> Float[Tensor, "N F"]:
         """Pooled vectors as `features` hold them: with what is fitted once and then fixed applied."""
-        return self.backbone.settle(pooled)
+        with full_precision(self.mean.device):
+            return self.backbone.settle(pooled)
 
     def fit(self, pooled: Callable[[], Float[Tensor, "N F"]]) -> None:
         """Fit on the catalogue's pooled vectors what has to be fitted before training. Asks for them only where
@@ -144,7 +147,7 @@ class Encoder(nn.Module):
         """In chunks that depend on the texts alone; the processes of a run share them out."""
         texts = _texts(items)
         if texts is None:
-            return self.backbone.pool(self.backbone.embed(items))
+            return self._pooled(self.backbone.embed(items))
         chunks = chunk_by_length(texts.lengths(), CATALOGUE_TOKENS)
         return shared_out(chunks, lambda rows: self._through_layers(self._entered(items.take(rows))))
 
@@ -153,7 +156,7 @@ class Encoder(nn.Module):
         embeddings that trains would else get a gradient of its whole size from each chunk."""
         texts = _texts(items)
         if texts is None:
-            return self.backbone.pool(self.backbone.embed(items))
+            return self._pooled(self.backbone.embed(items))
         chunks = chunk_by_length(texts.lengths(), self.tokens_per_chunk)
         order = torch.cat(chunks)
         states = self._entered(items.take(order)).split([len(rows) for rows in chunks])
@@ -161,20 +164,34 @@ class Encoder(nn.Module):
         return pooled[torch.argsort(order)]
 
     def _kept_or_recomputed(self, state: State) -> Float[Tensor, "U F"]:
+        def through(hidden: Float[Tensor, "L D"]) -> Float[Tensor, "U F"]:
+            return self._through_layers(replace(state, hidden=hidden))
+
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._through_layers, state, use_reentrant=False)
-        return self._through_layers(state)
+            # Handed over as a tensor: `checkpoint` looks among its arguments for the devices whose random state it has
+            # to keep, and does not look into a record. Without it a GPU would draw other dropout masks on the way back.
+            return checkpoint(through, state.hidden, use_reentrant=False)
+        return through(state.hidden)
 
     def _entered(self, items: Items) -> State:
-        """At the first layer that has to be computed."""
+        """At the first layer that has to be computed. States of a whole catalogue may lie on the host, too large for a
+        GPU; they come chunk by chunk."""
         if items.states is None:
             return self.backbone.embed(items)
-        runs = runs_of(items.states.lengths().tolist())
-        return State(items.ids, items.states.values.float(), runs, depth=self.lowest)
+        runs, values = runs_of(items.states.lengths().tolist()), items.states.values
+        return State(items.ids, values.to(self.mean.device).float(), runs, depth=self.lowest)
 
     def _through_layers(self, state: State) -> Float[Tensor, "U F"]:
         """From there on; states were kept at the lowest layer that trains."""
-        return self.backbone.pool(self.backbone.run(state, state.depth, self.backbone.depth))
+        return self._pooled(self.backbone.run(state, state.depth, self.backbone.depth))
+
+    def _pooled(self, state: State) -> Float[Tensor, "U F"]:
+        with full_precision(self.mean.device):
+            return self.backbone.pool(replace(state, hidden=state.hidden.float()))
+
+    def _final(self, ids: Int[Tensor, " U"], settled: Float[Tensor, "U F"]) -> Float[Tensor, "U D"]:
+        with full_precision(self.mean.device):
+            return self.backbone.final(ids, settled)
 
 
 def _texts(items: Items) -> Ragged | None:

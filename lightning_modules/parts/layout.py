@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from lightning_modules.parts.packed_attention import PACKED
 from lightning_modules.parts.runs import Run, positions, rectangles
@@ -17,11 +17,14 @@ BERT_LIKE = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3")
 """Model types that are `embed_tokens`, then `layers` with rotary positions, then `norm`."""
 
+UNBOUNDED = 10**9
+
 
 @runtime_checkable
 class Layout(Protocol):
-    """How to enter a model and how to pass through its layers. `longest`: tokens that its positions can number.
-    `packs`: whether texts of unequal length go through a layer together; else each run of equal length goes alone."""
+    """How to enter a model and how to pass through its layers. `longest`: tokens of the longest text that it reads as
+    the model's own forward does. `packs`: whether texts of unequal length go through a layer together; else each run
+    of equal length goes alone."""
 
     layers: list[nn.Module]
     longest: int
@@ -59,7 +62,10 @@ class BertLayout:
 
 
 class LlamaLayout:
-    """`embed_tokens`, then each of `layers` with rotary positions; the last norm comes with the last layer."""
+    """`embed_tokens`, then each of `layers` with rotary positions; the last norm comes with the last layer.
+
+    Within a text every token sees all before it, so a text has to fit into the window of layers that see no further.
+    """
 
     packs = True
 
@@ -67,7 +73,7 @@ class LlamaLayout:
         model.set_attn_implementation(PACKED)
         self.model = model
         self.layers = list(model.layers)
-        self.longest = model.config.max_position_embeddings
+        self.longest = min(model.config.max_position_embeddings, _window(model.config))
 
     def embed(self, tokens: Int[Tensor, " L"], runs: Sequence[Run]) -> Float[Tensor, "L D"]:
         return self.model.embed_tokens(tokens)
@@ -108,7 +114,7 @@ class WholeLayout:
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.layers: list[nn.Module] = [model]
-        self.longest = getattr(model.config, "max_position_embeddings", None) or 10**9
+        self.longest = getattr(model.config, "max_position_embeddings", None) or UNBOUNDED
 
     def embed(self, tokens: Int[Tensor, " L"], runs: Sequence[Run]) -> Float[Tensor, "L D"]:
         return self.model.get_input_embeddings()(tokens)
@@ -128,6 +134,14 @@ def layout_of(model: PreTrainedModel) -> Layout:
     if kind in LLAMA_LIKE:
         return LlamaLayout(model)
     return Gpt2Layout(model) if kind == "gpt2" else WholeLayout(model)
+
+
+def _window(config: PretrainedConfig) -> int:
+    """How many tokens, itself included, a token sees in the layer that sees least. Mistral's layers have no types, for
+    all are alike."""
+    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
+    window = getattr(config, "sliding_window", None) if "sliding_attention" in kinds else None
+    return window or UNBOUNDED
 
 
 def _through(layers: Sequence[nn.Module], hidden: Float[Tensor, "L D"], **settings: Any) -> Float[Tensor, "L D"]:

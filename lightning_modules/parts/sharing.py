@@ -28,6 +28,14 @@ def shared_out(
     return whole
 
 
+def least(values: Int[Tensor, " X"]) -> Int[Tensor, " X"]:
+    """The smallest that any process gives, value by value. All processes have to call it."""
+    if place()[1] > 1:
+        values = values.clone()
+        distributed.all_reduce(values, distributed.ReduceOp.MIN)
+    return values
+
+
 def place() -> tuple[int, int]:
     """Number of this process, and how many there are."""
     if distributed.is_available() and distributed.is_initialized():

@@ -29,6 +29,13 @@ class TrainedScorer:
             raise RuntimeError("vectors were asked before prepare() gave the catalogue")
         return self._vectors
 
+    @property
+    def pool(self) -> Pool:
+        """The candidates as the head wants them; raises `RuntimeError` before `prepare`."""
+        if self._pool is None:
+            raise RuntimeError("candidates were asked before prepare() gave the catalogue")
+        return self._pool
+
     def fit(self, train: TrainingLog, items: Items) -> None:
         """The model arrives trained."""
 
@@ -45,9 +52,8 @@ class TrainedScorer:
     @torch.no_grad()
     def scores(self, block: QueryBlock, start: int, stop: int) -> Float[Tensor, "B C"]:
         """Scores of catalogue ids start .. stop; the block's interests are computed once and kept for its next call."""
-        if self._pool is None:
-            raise RuntimeError("scores were asked before prepare() gave the catalogue")
+        pool = self.pool.block(start, stop)
         if self._asked is None or self._asked[0] is not block:
             self._asked = (block, self.model.ask(self.vectors, block.events, block.queries))
         with full_precision(self.vectors.device):
-            return self.model.head.scores(self._asked[1], self._pool.block(start, stop))
+            return self.model.head.scores(self._asked[1], pool)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.array_store import stored_array
+from datamodules.array_store import kept_array, stored_array
 from datamodules.corpus import DataError
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -82,9 +82,48 @@ def test_what_is_made_must_have_the_rows_that_are_due(tmp_path: Path) -> None:
     path = tmp_path / "features.npy"
     with pytest.raises(DataError, match=r"4 rows were made where 5 were due"):
         stored_array(path, 5, made())
-    with pytest.raises(DataError, match=r"a block of shape \(2, 3\) was made for 2 of 3 rows"):
+    with pytest.raises(DataError, match="row 3 was made, and there are 3, from 0"):
         stored_array(path, 3, made())
+    with pytest.raises(DataError, match=r"a block of shape \(1, 3\) was made for 2 of 4 rows"):
+        stored_array(path, 4, lambda: [(np.array([0, 1]), ARRAY[:1])])
     assert [entry.name for entry in tmp_path.iterdir()] == ["features.npy.lock"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([[0, 1, 2, 3], [1]], "row 1 was made twice"),
+        ([[0, 2, 2, 3], [1]], "row 2 was made twice"),
+        ([[0, 1, 2, -1]], "row -1 was made, and there are 4, from 0"),
+    ],
+)
+def test_each_row_is_made_once(blocks: list[list[int]], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "features.npy"
+    with pytest.raises(DataError, match=message):
+        stored_array(path, 4, lambda: [(np.array(rows), ARRAY[rows]) for rows in blocks])
+    assert not path.exists()
+
+
+def test_what_is_there_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "features.npy"
+    stored_array(path, 4, made())
+    lock = tmp_path / "features.npy.lock"
+    lock.unlink()
+    lock.mkdir()  # cannot be opened for writing, by nobody
+    assert stored_array(path, 4, never).tolist() == ARRAY.tolist()
+
+
+def test_what_is_not_there_or_not_whole_is_no_kept_array(tmp_path: Path) -> None:
+    path = tmp_path / "features.npy"
+    assert kept_array(path, 4) is None
+    assert list(tmp_path.iterdir()) == []
+    stored_array(path, 4, made())
+    found = kept_array(path, 4)
+    assert found is not None
+    assert found.tolist() == ARRAY.tolist()
+    assert kept_array(path, 5) is None
+    path.write_bytes(path.read_bytes()[:-1])
+    assert kept_array(path, 4) is None
 
 
 def test_half_precision_takes_half_the_disk_and_rounds(tmp_path: Path) -> None:
@@ -93,8 +132,10 @@ def test_half_precision_takes_half_the_disk_and_rounds(tmp_path: Path) -> None:
     exact, rounded = stored_array(whole, 4, made(array)), stored_array(half, 4, made(array), np.float16)
     assert rounded.nbytes * 2 == exact.nbytes
     assert np.abs(rounded - exact).max() == pytest.approx(np.abs(array.astype(np.float16) - array).max())
-    with pytest.raises(DataError, match="hold NaN or infinite"):
+    with pytest.raises(DataError, match=r"large.npy: 1.11e\+06 lies beyond 65,504.0, the largest float16; .*=float32"):
         stored_array(tmp_path / "large.npy", 4, made(array * 1e5), np.float16)
+    with pytest.raises(DataError, match=r"hold NaN .* look at the model that made them"):
+        stored_array(tmp_path / "nan.npy", 4, made(np.where(array > 5, np.nan, array)), np.float16)
     with pytest.warns(UserWarning, match="holds float16 of shape"):
         stored_array(half, 4, made(array))
 

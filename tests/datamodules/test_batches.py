@@ -171,3 +171,17 @@ def test_windows_by_hand():
     assert index.tolist() == [[3, 4, 5], [7, 7, 7]]
     assert mask.tolist() == [[True, True, True], [True, False, False]]
     assert windows(np.array([3]), np.array([6]), width=4)[0].tolist() == [[3, 4, 5, 3]]
+
+
+class Repeats:
+    """A sampler that gives an item twice."""
+
+    def __call__(self, seen, draws, counts, rng):
+        return np.append(seen[:1], seen), np.zeros(len(seen) + 1)
+
+
+def test_a_sampler_that_repeats_an_item_is_refused(tmp_path):
+    data = data_module(tmp_path, "next", "batch")
+    data.candidates = Repeats()
+    with pytest.raises(ValueError, match="Repeats returned candidates that do not ascend"):
+        next(iter(data.train_dataloader()))

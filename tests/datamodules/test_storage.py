@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from datamodules.corpus import DataError
-from datamodules.storage import LeaseTaken, atomic_folder, atomic_write, digest, digest_file, lease, write_array
+from datamodules.storage import (
+    LeaseTaken,
+    atomic_folder,
+    atomic_write,
+    digest,
+    digest_file,
+    lease,
+    made_once,
+    write_array,
+)
 from tests.datamodules.small_corpus import child, entries, output_of
 
 HOLD = """
@@ -222,3 +231,14 @@ def test_a_lease_ends_with_its_block_even_after_an_exception(tmp_path):
         raise KeyError
     with lease(tmp_path / "lease", wait=False):
         pass
+
+
+def test_what_another_process_made_while_its_lease_was_waited_for_is_taken(tmp_path):
+    answers = iter([None, "theirs"])
+    assert made_once(tmp_path / "deep" / "it", lambda: next(answers), lambda: pytest.fail("made twice")) == "theirs"
+    assert made_once(tmp_path / "deep" / "it", lambda: None, lambda: "ours") == "ours"
+
+
+def test_what_is_there_is_read_without_a_lease(tmp_path):
+    assert made_once(tmp_path / "deep" / "it", lambda: 0, lambda: pytest.fail("made twice")) == 0
+    assert list(tmp_path.iterdir()) == []

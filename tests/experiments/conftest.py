@@ -1,5 +1,6 @@
 """Tiny runs, each made once by the code that makes every run."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ WORLD = (
 )
 RUNS = {
     "graph": ("backbone=bert_tiny", "strategy=lora", "head.prior=popularity", "interest.steps=2", "optimizer.lr=0.03"),
+    "top_k": ("backbone=bert_tiny", "strategy=top_k", "strategy.k=1"),
     "attention": ("backbone=bert_tiny", "strategy=frozen", "interest=attention", "head=dot", "head.prior=learned"),
     "sasrec": ("experiment=sasrec",),
     "popularity": ("experiment=popularity",),
@@ -44,6 +46,20 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
         return made[name]
 
     return folder_of
+
+
+@pytest.fixture
+def own_cache(tiny_runs: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """NAME -> a copy of the run whose cache is tmp_path/cache and empty."""
+
+    def copied(name: str) -> Path:
+        folder = Path(shutil.copytree(tiny_runs(name), tmp_path / name))
+        for file in (folder / "config.json", folder / "result.json"):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace(str(tiny_runs(name).parent / "cache"), str(tmp_path / "cache")), "utf-8")
+        return folder
+
+    return copied
 
 
 def _make(path: Path, overrides: list[str]) -> Path:

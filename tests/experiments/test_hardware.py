@@ -23,15 +23,6 @@ def test_devices_are_counted(asked, accelerator, expected, monkeypatch):
     assert hardware.device_count(asked, accelerator) == expected
 
 
-@pytest.mark.parametrize(
-    ("precision", "accelerator", "expected"),
-    [("bf16-mixed", "auto", True), ("16-mixed", "gpu", True), ("32-true", "gpu", False), ("bf16-mixed", "cpu", False)],
-)
-def test_float32_is_rounded_beside_half_precision_on_a_gpu_alone(precision, accelerator, expected, monkeypatch):
-    monkeypatch.setattr(hardware, "gpus", lambda: (AMPERE,))
-    assert hardware.tf32(precision, accelerator) is expected
-
-
 def test_jobs_side_by_side_hold_different_gpus(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with leased((AMPERE, TURING), 1) as first, leased((AMPERE, TURING), 1) as second:

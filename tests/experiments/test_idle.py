@@ -18,6 +18,17 @@ def test_text_that_nothing_reads_is_named() -> None:
     assert "~text" in found[0]
 
 
+@pytest.mark.parametrize("kept", ["float16", "none"])
+def test_what_no_language_model_says_is_not_kept(kept: str) -> None:
+    found = idle_settings(compose(["backbone=item_id", "strategy=full", "~text", f"frozen_states={kept}"]))
+    assert found == ["frozen_states: no language model has layers whose output could be kept; leave it out"]
+
+
+def test_without_a_language_model_nothing_is_rounded() -> None:
+    found = idle_settings(compose(["backbone=item_id", "strategy=full", "~text", "tf32=true"]))
+    assert found == ["tf32: only a language model's products are rounded, and there is none; leave it out"]
+
+
 def test_a_hybrid_reads_text() -> None:
     assert idle_settings(compose(["backbone=hybrid"])) == []
 

@@ -75,6 +75,25 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         load(tmp_path)
 
 
+def test_a_config_without_the_setting_of_kept_states_is_loaded(copy):
+    folder = copy("graph")
+    expected = load(folder).recommend("u3")
+    for name in ("config.json", "result.json"):
+        text = (folder / name).read_text()
+        assert '"frozen_states"' in text
+        (folder / name).write_text(text.replace('"frozen_states"', '"rest"'))
+    assert load(folder).recommend("u3") == expected
+
+
+def test_to_answer_once_nothing_is_kept_of_single_tokens(own_cache, tiny_runs, tmp_path):
+    """Their training did, which reads them in every epoch."""
+    trained, moved = load(tiny_runs("top_k")), load(own_cache("top_k"))
+    assert trained.data.states is not None
+    assert moved.data.states is None
+    assert moved.recommend("u3") == trained.recommend("u3")
+    assert not (tmp_path / "cache" / "states").exists()
+
+
 def test_data_that_changed_since_are_refused(copy):
     folder = copy("popularity")
     result = folder / "result.json"

@@ -108,7 +108,9 @@ def test_jobs_that_start_together_measure_once(machine, tmp_path, monkeypatch):
         subprocess.CompletedProcess("python", 0, stdout="no number"),
         subprocess.CalledProcessError(1, "python", stderr="Traceback\nCUDA out of memory\n"),
         subprocess.CalledProcessError(-9, "python", stderr=""),
+        subprocess.CalledProcessError(1, "python", stderr="\n \n"),
         subprocess.TimeoutExpired("python", 300),
+        subprocess.TimeoutExpired("python", 300, stderr=b"\n"),
     ],
 )
 def test_a_measurement_that_fails_says_what_to_choose(monkeypatch, tmp_path, outcome):
@@ -117,6 +119,26 @@ def test_a_measurement_that_fails_says_what_to_choose(monkeypatch, tmp_path, out
     with pytest.raises(ConfigError, match=r"could not be measured .* trainer\.precision=bf16-mixed, or 32-true"):
         resolve("auto", "auto", tmp_path)
     assert list((tmp_path / "hardware").glob("bf16-*.json")) == []
+
+
+@pytest.mark.parametrize("said", ["loading\nstill at it\n", b"loading\nstill at it\n"])
+def test_the_last_words_of_a_measurement_are_given_as_text(monkeypatch, tmp_path, said):
+    """Of a process that ran out of time Python hands over bytes."""
+    outcome = subprocess.TimeoutExpired("python", 300, stderr=said)
+    monkeypatch.setattr(hardware, "gpus", lambda: (AMPERE,))
+    monkeypatch.setattr(precision.subprocess, "run", Mock(side_effect=[outcome]))
+    with pytest.raises(ConfigError, match=r"could not be measured \(still at it\)"):
+        resolve("auto", "auto", tmp_path)
+
+
+def test_a_kept_answer_is_read_where_nothing_can_be_written(machine, tmp_path):
+    log = machine((AMPERE,))
+    resolve("auto", "auto", tmp_path)
+    (lock,) = (tmp_path / "hardware").glob("*.lock")
+    lock.unlink()
+    lock.mkdir()  # cannot be opened for writing, by nobody
+    assert resolve("auto", "auto", tmp_path) == "bf16-mixed"
+    assert log == ["cuda"]
 
 
 def test_the_measurement_is_a_ratio_of_two_times():

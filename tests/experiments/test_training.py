@@ -1,14 +1,19 @@
 """What a run keeps of its best epoch and of its cost, also where it was interrupted."""
 
-from unittest.mock import Mock
+from itertools import count
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
-from experiments.training import best_checkpoint, choose_matmul, fit
+from experiments import training
+from experiments.config.compose import compose
+from experiments.runs.read import read_run
+from experiments.training import best_checkpoint, build_trainer, fit, train
 from lightning_modules.callbacks.cost import Cost
-from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
+from lightning_modules.recommender import Recommender
+from tests.experiments.conftest import RUNS, WORLD
 from tests.lightning_modules.small_model import lightning_module, small_data, small_model, trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")  # it holds the run
@@ -71,11 +76,45 @@ def test_a_run_that_had_stopped_when_it_was_interrupted_knows_what_its_epochs_to
 
 
 @pytest.mark.parametrize(
-    ("rounded", "gpu", "expected"), [(True, True, "high"), (True, False, "highest"), (False, True, "highest")]
+    ("words", "cards", "expected"),
+    [([], 1, "highest"), (["tf32=true"], 1, "high"), (["tf32=true"], 0, "highest"), ([], 0, "highest")],
 )
-def test_float32_is_rounded_only_on_a_gpu_and_only_if_asked(rounded, gpu, expected, monkeypatch):
-    chosen = Mock()
-    monkeypatch.setattr(torch, "set_float32_matmul_precision", chosen)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    choose_matmul(rounded)
-    chosen.assert_called_once_with(expected)
+def test_float32_is_rounded_on_a_gpu_where_that_was_asked_for(words, cards, expected, tmp_path, monkeypatch):
+    """Half precision asks for no TF32, and a process forgets the choice of the trainer before."""
+    asked = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    monkeypatch.setattr(training, "usable_gpus", lambda accelerator: (object(),) * cards)
+    words = [*words, "trainer.accelerator=cpu", "trainer.precision=bf16-mixed"]
+    config = compose([*words, f"runs_dir={tmp_path}"])
+    run = build_trainer(config | {"callbacks": {}}, tmp_path, [], [])
+    assert run.precision == "bf16-mixed"
+    assert asked == [expected]
+
+
+@pytest.mark.filterwarnings("ignore:memory ran out")
+def test_a_run_whose_memory_ran_out_says_which_chunks_were_left(tmp_path, monkeypatch):
+    """Also one that had stopped when it was interrupted, and whose best checkpoint is of a time before."""
+    loss, steps = Recommender.loss, count()
+
+    def full_once(*given):
+        if next(steps) == 5:  # in the second epoch
+            raise torch.OutOfMemoryError
+        return loss(*given)
+
+    monkeypatch.setattr(Recommender, "loss", full_once)
+    config = compose([*RUNS["graph"], *WORLD, "trainer.max_epochs=2", f"runs_dir={tmp_path}"])
+    left = {"tokens_per_chunk": 4096, "recompute": True}
+    cost = train(config, tmp_path)["cost"]
+    assert cost.items() >= left.items()
+    for name in ("best", "last"):
+        path = tmp_path / f"{name}.ckpt"
+        before = {"chunks": left | {"recompute": False}} if name == "best" else {OVER: True}
+        torch.save(torch.load(path, weights_only=True) | before, path)
+    cost = train(config, tmp_path)["cost"]
+    assert cost.items() >= left.items()
+
+
+def test_a_run_whose_memory_sufficed_says_nothing_of_chunks(tiny_runs):
+    cost = read_run(tiny_runs("graph")).cost
+    assert "seconds" in cost
+    assert not {"tokens_per_chunk", "recompute"} & cost.keys()

@@ -66,6 +66,15 @@ def test_facts_are_those_of_the_data(tmp_path):
     assert int(facts.item_counts.sum()) == int((data.log.train_stop - data.log.offsets[:-1]).sum())
 
 
+def test_a_run_that_knew_no_kept_states_is_built_as_it_was(tmp_path):
+    words = ["backbone=bert_tiny", "strategy=top_k", "strategy.k=1"]
+    config = compose([*SMALL[1:], *words, f"runs_dir={tmp_path}"])
+    del config["frozen_states"]
+    data = build_data(config)
+    build_module(config, data)
+    assert data.states is None
+
+
 @pytest.mark.parametrize("strategy", ["frozen", "lora"])
 def test_whitening_is_fitted_on_the_catalogue_alone(tmp_path, strategy):
     """Law 3: which purchases stand in the text table depends on validation and test; the catalogue's text does not."""

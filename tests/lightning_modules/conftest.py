@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,11 +47,29 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "qwen3": TINY | grouped | {"head_dim": 16},
         "distilbert": {"vocab_size": 200, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
     }
+    return {"bert": root / "bert"} | {name: _written(root / name, name, values) for name, values in settings.items()}
+
+
+@pytest.fixture(scope="session")
+def windowed_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Models whose attention sees 8 tokens, Mistral's in both layers, Qwen's in the upper one, and one in none."""
+    root = tmp_path_factory.mktemp("windowed")
+    qwen = TINY | {"num_key_value_heads": 1, "sliding_window": 8, "use_sliding_window": True, "max_window_layers": 1}
+    settings = {
+        "mistral": TINY | {"num_key_value_heads": 1, "sliding_window": 8},
+        "qwen2": qwen,
+        "qwen3": qwen | {"head_dim": 16},
+        "qwen3-unused": qwen | {"head_dim": 16, "max_window_layers": 2},
+    }
+    return {name: _written(root / name, name.partition("-")[0], values) for name, values in settings.items()}
+
+
+def _written(folder: Path, kind: str, settings: dict[str, Any]) -> Path:
+    """A model with random weights, the same ones each time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for name, values in settings.items():
-            AutoModel.from_config(AutoConfig.for_model(name, **values)).save_pretrained(root / name)
-    return {name: root / name for name in ("bert", *settings)}
+        AutoModel.from_config(AutoConfig.for_model(kind, **settings)).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

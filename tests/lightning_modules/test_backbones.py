@@ -144,6 +144,23 @@ def test_a_text_beyond_the_positions_is_refused(tiny_models: dict, token_items: 
             backbone.embed(token_items(129))
 
 
+@pytest.mark.parametrize("name", ["mistral", "qwen2", "qwen3"])
+def test_a_text_fits_into_the_attention_window_or_is_refused(
+    name: str, windowed_models: dict, token_items: Callable
+) -> None:
+    """A window of 8 tokens; Qwen's has its own in the upper layer alone."""
+    backbone = LanguageModelBackbone(str(windowed_models[name]))
+    items = token_items(8, 3, 8)
+    torch.testing.assert_close(by_layers(backbone, items), by_model(backbone, items), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"9 tokens exceeds the 8 .* lower text.max_tokens"):
+        backbone.embed(token_items(9))
+
+
+def test_a_window_that_no_layer_has_does_not_count(tiny_models: dict, windowed_models: dict) -> None:
+    for folder in (tiny_models["qwen3"], windowed_models["qwen3-unused"]):
+        assert LanguageModelBackbone(str(folder))._layout.longest == 130
+
+
 def test_items_without_text_are_refused(tiny_models: dict) -> None:
     with pytest.raises(ValueError, match="use backbone=item_id"):
         LanguageModelBackbone(str(tiny_models["bert"])).embed(Items(torch.arange(3)))

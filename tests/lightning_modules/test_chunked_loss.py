@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
 
 from datamodules.types import Targets
 from lightning_modules import chunked_loss as module
 from lightning_modules.chunked_loss import chunked_loss, chunks
+from lightning_modules.heads.dot import DotHead
 from lightning_modules.losses.softmax import SoftmaxLoss
-from lightning_modules.types import Asked, Interests
+from lightning_modules.types import Asked, Interests, Pool
 from tests.lightning_modules.composition import (
     PAIRS,
     N,
@@ -80,13 +82,48 @@ def test_without_gradient_the_loss_is_the_same():
     assert torch.equal(with_gradient.detach(), without)
 
 
-def test_only_what_is_wanted_is_differentiated():
-    """Frozen vectors without a projection: the pool wants no gradient, the weights do."""
+def test_only_what_is_wanted_is_differentiated(monkeypatch):
+    """Frozen vectors without a projection: neither nodes nor pool want a gradient, weights and temperature do."""
     vectors, asked, targets, log_q = step("graph")
     head = build("head", "graph")
     weights = asked.interests.weights.detach().requires_grad_()
     frozen = Asked(Interests(asked.interests.nodes.detach(), weights, asked.interests.owner), asked.mask)
+    grad, wanted = torch.autograd.grad, []
+    monkeypatch.setattr(torch.autograd, "grad", lambda out, of, **how: wanted.append(len(of)) or grad(out, of, **how))
     found = chunked_loss(head, SoftmaxLoss(), frozen, head.pool(vectors.detach(), torch.arange(N)), log_q, targets)
     found.backward()
     assert weights.grad.any()
-    assert vectors.grad is None
+    assert set(wanted) == {2}
+
+
+class Biased(DotHead):
+    """A head with two addends of one shape, whose gradients are one tensor to autograd."""
+
+    def __init__(self, **facts):
+        super().__init__(**facts)
+        self.bias = nn.Parameter(torch.zeros(N))
+
+    def scores(self, asked, pool):
+        return super().scores(asked, Pool(pool.vectors, pool.prior + self.bias))
+
+
+class Shares(SoftmaxLoss):
+    """A loss that holds a parameter of the head."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.bias = head.bias
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["two addends", "a shared parameter"])
+def test_gradients_that_autograd_shares_are_kept_apart(shared, monkeypatch):
+    vectors, asked, targets, log_q = step("graph")
+    head = Biased(item_counts=torch.ones(N, dtype=torch.long), prior="learned")
+    loss = Shares(head) if shared else SoftmaxLoss()
+    pool = head.pool(vectors, torch.arange(N))
+    expected = gradients(loss(head.scores(asked, pool) - log_q, targets) / loss.weight(targets), [vectors], head)
+    for at_once in (1, 10**9):
+        monkeypatch.setattr(module, "SCORES_AT_ONCE", at_once)
+        found = gradients(chunked_loss(head, loss, asked, pool, log_q, targets), [vectors], head)
+        for first, second in zip(found, expected, strict=True):
+            close(first, second)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from torch import nn
+from torch.utils import checkpoint
 
 from datamodules.types import Items, Ragged
 from lightning_modules.backbones.hybrid import HybridBackbone
@@ -145,6 +146,19 @@ def test_recomputed_chunks_give_the_same_gradients_bit_for_bit(
             [vectors, *(item.parameter.grad for item in encoder.trainable() if item.parameter.grad is not None)]
         )
     assert all(torch.equal(slow, fast) for slow, fast in zip(*found, strict=True))
+
+
+def test_recomputing_keeps_the_random_state_of_the_device_that_computes(
+    tiny_models: dict, token_items: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch looks for it among the arguments of `checkpoint`, and there in tensors alone."""
+    handed, kept = [], checkpoint.get_device_states
+    monkeypatch.setattr(checkpoint, "get_device_states", lambda *given: handed.extend(given) or kept(*given))
+    monkeypatch.setattr(checkpoint, "_infer_device_type", lambda *given: handed.extend(given) or "cuda")
+    encoder = Encoder(LanguageModelBackbone(str(tiny_models["bert"])), FullStrategy())
+    encoder.recompute = True
+    encoder(token_items(*LENGTHS))
+    assert any(isinstance(given, torch.Tensor) and given.shape == (sum(LENGTHS), 32) for given in handed)
 
 
 def test_features_are_reusable_only_where_nothing_before_them_trains(tiny_models: dict) -> None:

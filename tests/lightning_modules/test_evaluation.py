@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datamodules.types import Events, Queries, QueryBlock
-from lightning_modules.evaluation import GROUP, _best, catalogue_scores, evaluate, rank, rank_scores
+from lightning_modules.evaluation import GROUP, ITEMS_PER_BLOCK, _best, catalogue_scores, evaluate, rank, rank_scores
 from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.mrr import MrrMetric
 from lightning_modules.metrics.ndcg import NdcgMetric
@@ -206,3 +206,17 @@ def test_the_head_of_a_long_list_is_that_of_a_sorted_one(n, levels):
     values = scores.gather(1, expected)
     assert torch.equal(ids, expected.masked_fill(values == -torch.inf, -1))
     assert torch.equal(best, values)
+
+
+def test_an_accelerator_that_is_neither_cpu_nor_cuda_has_blocks_too():
+    """Memory alone stands for it here: on `meta` nothing is computed."""
+
+    class Nothing(TableScorer):
+        def scores(self, block, start, stop):
+            self.widths.append(stop - start)
+            return torch.empty(len(block.query), stop - start, device="meta")
+
+    asked = block([0], [[1]], [[]])
+    asked.query, scorer = asked.query.to("meta"), Nothing(np.zeros((1, 1)))
+    assert catalogue_scores(scorer, asked, 20_000).shape == (1, 20_000)
+    assert scorer.widths == [ITEMS_PER_BLOCK["cuda"]] * 2

@@ -13,6 +13,7 @@ from lightning_modules import memory_retry
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.memory_retry import LEAST_TOKENS
+from lightning_modules.strategies.frozen import FrozenStrategy
 from tests.lightning_modules.small_model import lightning_module, small_data, small_model, trainer
 
 SAID = r"memory ran out; from now on texts are encoded in chunks of (\d+) tokens"
@@ -123,6 +124,16 @@ def test_a_resumed_run_goes_on_with_the_chunks_that_fitted(root, tiny_bert, tmp_
     assert module.memory.state_dict() == {"tokens_per_chunk": 256, "recompute": True}
 
 
+def test_a_checkpoint_keeps_the_smallest_chunks_of_all_processes(root, tiny_bert, monkeypatch):
+    data = small_data(root, tiny_bert)
+    memory = lightning_module(data, small_model(data, tiny_bert)).memory
+    assert memory.shrunk() == {}
+    monkeypatch.setattr(memory_retry, "least", torch.tensor([512, 0]).minimum)  # what another process gives
+    assert memory.state_dict() == memory.shrunk() == {"tokens_per_chunk": 512, "recompute": True}
+    memory.encoder.tokens_per_chunk = 256
+    assert memory.state_dict() == {"tokens_per_chunk": 256, "recompute": True}
+
+
 @pytest.mark.filterwarnings("ignore:memory ran out")
 @pytest.mark.parametrize("where", ["forward", "backward"])
 def test_where_the_smallest_chunks_do_not_fit_the_settings_that_help_are_named(root, tiny_bert, where):
@@ -132,20 +143,22 @@ def test_where_the_smallest_chunks_do_not_fit_the_settings_that_help_are_named(r
     assert ceiling.raised == 5  # as asked, recomputed, 512, 256, 128
 
 
-def test_a_model_without_texts_does_not_try_smaller_chunks(root, monkeypatch):
-    data = small_data(root)
-    module = lightning_module(data, small_model(data))
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_model_that_encodes_no_text_in_a_step_does_not_try_smaller_chunks(reads, root, tiny_bert, monkeypatch):
+    bert, strategy = (tiny_bert, FrozenStrategy()) if reads else (None, None)
+    data = small_data(root, bert)
+    module = lightning_module(data, small_model(data, bert, strategy=strategy))
 
     def full(*_):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(module.model, "loss", full)
-    with pytest.raises(torch.OutOfMemoryError, match=r"no layers .* lower datamodule\.users_per_step"):
+    with pytest.raises(torch.OutOfMemoryError, match=r"encodes no text.* lower datamodule\.users_per_step"):
         trainer().fit(module, datamodule=data)
 
 
 def test_of_several_processes_none_repeats_its_backward_pass_alone(root, tiny_bert, monkeypatch):
-    monkeypatch.setattr(memory_retry, "_is_distributed", lambda: True)
+    monkeypatch.setattr(memory_retry, "place", lambda: (0, 2))
     ceiling = Ceiling(300, "backward")
     with pytest.raises(torch.OutOfMemoryError, match="backward pass of a distributed run"):
         fitted(root, tiny_bert, ceiling)

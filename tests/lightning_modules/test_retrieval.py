@@ -16,7 +16,7 @@ from lightning_modules.recommender import Recommender
 from lightning_modules.retrieval import Retriever, build_index, mean_recall, read_index, recall, seeds_of
 from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.strategies.full import FullStrategy
-from lightning_modules.types import NotFiniteError
+from lightning_modules.types import NotFiniteError, Pool
 from tests.lightning_modules.composition import LENGTHS, PAIRS, D, ask_at_the_end, build, close, draw_events
 
 N, K = 600, 10
@@ -43,8 +43,8 @@ def world(interest, head, per_node, **settings):
         model.encoder.backbone.embedding.weight.copy_(clustered())
     scorer = TrainedScorer(model, N)
     scorer.prepare(Items(torch.arange(N)))
-    pool = model.head.pool(scorer.vectors, torch.arange(N))
-    retriever = Retriever(model, scorer.vectors, pool, build_index(pool, threads=1), per_node)
+    index = build_index(scorer.pool, threads=1)
+    retriever = Retriever(model, scorer.vectors, scorer.pool, index, per_node)
     return scorer, retriever, block_of(draw_events((*LENGTHS, 2), slots=N))
 
 
@@ -99,6 +99,41 @@ def test_what_a_user_had_is_never_recommended_and_leaves_room_for_what_is_new(in
     assert bool((found.top_ids >= 0).all())
     for row, ids in enumerate(found.top_ids.tolist()):
         assert not set(ids) & set(best[row].tolist())
+
+
+@every_pair
+def test_a_list_longer_than_what_a_node_brings_is_full_of_what_is_near(interest, head):
+    with torch.no_grad():
+        scorer, retriever, block = world(interest, head, per_node=2, prior="none")
+        exact = rank(scorer, block, N, protocol(k=30))
+    found = retriever.rank(block, protocol(k=30))
+    assert bool((found.top_ids >= 0).all())
+    assert float(recall(found.top_ids, exact.top_ids).mean()) >= 0.7
+
+
+@every_pair
+def test_an_answer_is_a_candidate_even_where_the_history_holds_it(interest, head):
+    with torch.no_grad():
+        scorer, retriever, block = world(interest, head, per_node=N)
+        block.positives = block.events.slot[:, -1:].clone()
+        exact = rank(scorer, block, N, protocol(k=N))
+    found = retriever.rank(block, protocol(k=N))
+    answers = block.positives[:4]
+    assert bool((found.top_ids == answers).any(1).all())
+    assert torch.equal(found.n_candidates, exact.n_candidates)
+
+
+def test_what_scores_minus_infinity_is_never_listed_and_no_other_number_is_let_through():
+    scorer, retriever, block = world("mean", "dot", per_node=N)
+    retriever.pool.prior[10:] = -torch.inf
+    found, exact = retriever.rank(block, protocol(mask=False, k=12)), rank(scorer, block, N, protocol(False, k=12))
+    assert torch.equal(found.top_ids, exact.top_ids)
+    assert found.top_ids[:, 10:].tolist() == [[-1, -1]] * 4
+    assert found.top_scores[:, 10:].tolist() == [[-torch.inf] * 2] * 4
+    for wrong in (torch.nan, torch.inf):
+        retriever.pool.prior[3] = wrong
+        with pytest.raises(NotFiniteError, match="1 of 10 values are NaN or infinite in scores of query 0"):
+            retriever.rank(block, protocol(mask=False))
 
 
 @pytest.mark.parametrize("head", ["dot", "graph"])
@@ -191,6 +226,12 @@ def test_one_thread_makes_the_same_index_each_time():
     pool = world("mean", "dot", per_node=4)[1].pool
     first, second = (build_index(pool, threads=1).save() for _ in range(2))
     assert first == second
+
+
+def test_vectors_that_lie_dimension_by_dimension_make_the_same_index():
+    pool = world("mean", "dot", per_node=4)[1].pool
+    turned = Pool(pool.vectors.T.contiguous().T, pool.prior)
+    assert build_index(turned, threads=1).save() == build_index(pool, threads=1).save()
 
 
 def test_what_cannot_be_indexed_or_asked():

@@ -1,5 +1,7 @@
 """The floor and the ceiling: popularity counts, and the oracle knows."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from lightning_modules.evaluation import evaluate, rank
 from lightning_modules.intervals import paired_interval
 from lightning_modules.metrics.mrr import MrrMetric
 from lightning_modules.metrics.protocol import EvaluationProtocol
+from lightning_modules.recommender import Recommender
 from lightning_modules.scorers.oracle import OracleScorer
 from lightning_modules.scorers.popularity import PopularityScorer
+from lightning_modules.scorers.trained import TrainedScorer
 
 PROTOCOL = EvaluationProtocol([MrrMetric(20)], top_k=4)
 
@@ -50,6 +54,15 @@ def test_popularity_leaves_out_what_the_user_knows():
 def test_popularity_counts_before_it_ranks():
     with pytest.raises(RuntimeError, match="call fit with the training log first"):
         PopularityScorer().scores(block([0]), 0, 1)
+
+
+@pytest.mark.parametrize("asked", ["vectors", "pool"])
+def test_a_trained_model_encodes_before_it_is_asked(asked):
+    scorer = TrainedScorer(Mock(spec=Recommender), 3)
+    with pytest.raises(RuntimeError, match=r"asked before prepare\(\) gave the catalogue"):
+        getattr(scorer, asked)
+    with pytest.raises(RuntimeError, match=r"asked before prepare\(\) gave the catalogue"):
+        scorer.scores(block([0]), 0, 1)
 
 
 def test_the_oracle_ranks_by_the_true_probability():

@@ -36,6 +36,23 @@ def test_the_loss_is_pytorchs_weighted_mean_of_corrected_scores():
     torch.testing.assert_close(mean(scores, log_q, targets), expected)
 
 
+def test_the_gradient_is_pytorchs():
+    scores, log_q, targets = draw()
+    own, reference = ((30 * scores).requires_grad_() for _ in range(2))
+    (3 * mean(own, log_q, targets)).backward()
+    each = cross_entropy(reference - log_q, targets.column, reduction="none")
+    (3 * (targets.value * each).sum() / targets.value.sum()).backward()
+    torch.testing.assert_close(own.grad, reference.grad)
+
+
+def test_a_second_backward_pass_is_refused_and_never_wrong():
+    scores, log_q, targets = draw()
+    loss = mean(scores.requires_grad_(), log_q, targets)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_scores_of_any_size_stay_finite():
     scores, log_q, targets = draw()
     found = mean(scores * 1e4, log_q, targets)
