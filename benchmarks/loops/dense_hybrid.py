@@ -25,7 +25,7 @@ from benchmarks.loops.setting import CLIP
 from benchmarks.measuring.serving import Counts, Turn, serve
 from datamodules.batching.loaders import TrainingSteps
 from datamodules.interest_datamodule import InterestDataModule
-from datamodules.types import Batch, Events, Queries
+from datamodules.types import Batch, Events, Items, Queries
 from lightning_modules.interest_module import InterestModule
 
 
@@ -40,9 +40,12 @@ class DenseHybrid(nn.Module):
         self.dense = DenseRecommender(interest, DenseHead(data.log.n_items), dim)
 
     def forward(self, asked: Batch) -> Tensor:
-        assert asked.items.features is not None
-        vectors = self.projection(asked.items.features) + self.embedding(asked.items.ids)
-        return self.dense(vectors, asked)
+        return self.dense(self.vectors(asked.items), asked)
+
+    def vectors(self, items: Items) -> Tensor:
+        """Before centring, in the order of `items`."""
+        assert items.features is not None
+        return self.projection(items.features) + self.embedding(items.ids)
 
     def take_weights(self, module: InterestModule) -> None:
         """The parameters of ours."""

@@ -4,8 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.check_accuracy import seed_noise
 from benchmarks.measuring.arithmetic import MINILM, Shape, exponent, ranking
 from benchmarks.measuring.ratio import brief, paired_ratio, pooled_ratio
 from benchmarks.measuring.row import Row, Side, stored, write
@@ -137,3 +139,9 @@ def test_a_command_names_no_folder_of_this_machine():
     peer = Path("anywhere") / "recbole" / "bin" / "python"
     assert Command(("-m", "x"), python=peer).shown() == ".venv-peers/recbole/bin/python -m x"
     assert Command(("-m", "x"), python=Path(sys.executable)).shown() == "python -m x"
+
+
+def test_the_noise_of_seeds_by_hand():
+    # Variances 1 and 1, so the difference of two means of three has sqrt(2/3); Student's t with 4 degrees: 2.776.
+    ours, slow = np.array([1.0, 2.0, 3.0]), np.array([5.0, 6.0, 7.0])
+    assert seed_noise(ours, slow) == pytest.approx(2.776445 * (2 / 3) ** 0.5, rel=1e-5)
