@@ -5,6 +5,7 @@
     python -m benchmarks.bench --quick             a slice of each: whether it runs, not what it measures
     python -m benchmarks.bench --list              names, and minutes on two cores
     python -m benchmarks.bench --stored            the table of what was measured before
+    python -m benchmarks.bench --markdown          the same as Markdown
 
 Two programs take turns, A B A B ..., each in a process of its own, and processor seconds are compared: on a shared
 machine single times say nothing. There give each program one thread (`--threads 1`): two threads that wait for each
@@ -26,6 +27,7 @@ from experiments.config import hardware
 
 WIDTH = 150
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+COLUMNS = ("row", "unit", "A", "B", "ratio", "spread", "asked", "reached")
 VERDICTS = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
 
 
@@ -45,6 +47,9 @@ def main() -> int:
         return 0
     if arguments.stored:
         console.print(_table(stored()))
+        return 0
+    if arguments.markdown:
+        print(_markdown(stored()))
         return 0
     unknown = sorted(set(arguments.names) - set(benches))
     if unknown:
@@ -80,6 +85,7 @@ def _parser(benches: dict[str, Bench]) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=hardware.cores(), help="of each program (default: all cores)")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--stored", action="store_true", help="show what was measured before")
+    parser.add_argument("--markdown", action="store_true", help="show it as Markdown")
     return parser
 
 
@@ -91,13 +97,24 @@ def _listed(benches: dict[str, Bench]) -> Table:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("row", "unit", "A", "B", "ratio", "spread", "asked", "reached")
+    table = Table(*COLUMNS)
     for row in rows:
-        sides = [f"{side.what}" + ("" if side.value is None else f" {brief(side.value)}") for side in row.sides]
-        spread = "" if row.spread is None else f"{brief(row.spread[0])}-{brief(row.spread[1])}"
-        asked = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {brief(row.goal)}"
-        table.add_row(row.what, row.unit, *sides, brief(row.ratio), spread, asked, VERDICTS[row.reached])
+        table.add_row(*_cells(row), VERDICTS[row.reached])
     return table
+
+
+def _markdown(rows: list[Row]) -> str:
+    plain = {True: "yes", False: "**no**", None: ""}
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *((*_cells(row), plain[row.reached]) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row without its verdict. Some have one side alone."""
+    sides = [side.what + ("" if side.value is None else f" {brief(side.value)}") for side in row.sides]
+    spread = "" if row.spread is None else f"{brief(row.spread[0])}-{brief(row.spread[1])}"
+    asked = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {brief(row.goal)}"
+    return row.what, row.unit, sides[0], sides[1] if len(sides) > 1 else "", brief(row.ratio), spread, asked
 
 
 def _reproduced(rows: list[Row]) -> str:
