@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 
 from benchmarks.loops.dense import DenseHead, DenseInterest, DenseRecommender
 from benchmarks.loops.plain_model import PlainEncoder
-from benchmarks.loops.setting import CLIP, Setting, batch, counts, data_and_folder, plain_optimizer
+from benchmarks.loops.setting import CLIP, Setting, batch, counts, data_and_folder, placed, plain_optimizer
 from benchmarks.measuring.serving import Counts, Turn, serve
 from datamodules.interest_datamodule import InterestDataModule
 from datamodules.types import Batch
@@ -57,6 +57,7 @@ class Competent(nn.Module):
     def _padded(self, rows: list[int]) -> Tensor:
         how = {"padding": "max_length", "max_length": 128} if self.padding == "128" else {}
         padded = self.tokenizer.pad({"input_ids": [self.tokens[row] for row in rows]}, return_tensors="pt", **how)
+        padded = padded.to(self.dense.mean.device)
         return self.encoder(padded["input_ids"], padded["attention_mask"])
 
     @torch.no_grad()
@@ -72,7 +73,8 @@ def made(setting: Setting, padding: str = "longest") -> tuple[InterestDataModule
     """Data and model; the batches are those of our loop."""
     config = setting.config("full")
     data, folder = data_and_folder(config)
-    return data, Competent(data, folder, setting.strategy, padding, config["backbone"].get("dim")), config
+    model = Competent(data, folder, setting.strategy, padding, config["backbone"].get("dim"))
+    return data, model.to(setting.device), config
 
 
 def repeated(asked: Batch) -> Batch:
@@ -94,7 +96,8 @@ def loop(setting: Setting, padding: str, again: bool) -> Turn:
     def turn(number: int) -> Counts:
         for _ in range(setting.repeat):
             asked = repeated(batch(data, number)) if again else batch(data, number)
-            loss = model(asked)
+            with setting.precision():
+                loss = model(placed(asked, setting.device))
             loss.backward()
             clip_grad_norm_(model.parameters(), CLIP)
             optimizer.step()

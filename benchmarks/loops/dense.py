@@ -39,13 +39,13 @@ class DenseInterest(nn.Module):
         logits = logits + self._ages(events, queries)
         logits = logits + (self.behaviour[events.behaviour] + self.strength * events.strength)[:, None, :]
         logits = logits + self.degree * torch.log1p(edges.sum(-1)[:, None, :] + _at(edges.cumsum(1), queries))
-        step = torch.arange(events.slot.shape[1])
+        step = torch.arange(events.slot.shape[1], device=vectors.device)
         visible = (step <= queries.position[..., None]) & events.mask[:, None, :]
         visible |= (step == 0) & ~queries.mask[..., None]
         return nodes, logits.masked_fill(~visible, -torch.inf).softmax(-1)
 
     def _ages(self, events: Events, queries: Queries) -> Tensor:
-        step = torch.arange(events.slot.shape[1])
+        step = torch.arange(events.slot.shape[1], device=events.slot.device)
         ages = -self.step_decay * torch.log1p((queries.position[..., None] - step).clamp(min=0).float())
         if self.day_decay is None or events.time is None or queries.time is None:
             return ages

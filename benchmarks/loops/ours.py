@@ -5,7 +5,7 @@ python -m benchmarks.loops.ours --corpus ml100k --strategy full
 
 from torch.nn.utils import clip_grad_norm_
 
-from benchmarks.loops.setting import CLIP, Setting, as_in_a_run, batch, counts, data_and_folder
+from benchmarks.loops.setting import CLIP, Setting, as_in_a_run, batch, catalogue, counts, data_and_folder, placed
 from benchmarks.measuring.serving import Counts, Turn, serve
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.wiring import build_module
@@ -18,8 +18,8 @@ def made(setting: Setting) -> tuple[InterestDataModule, InterestModule]:
     config = setting.config()
     as_in_a_run(config)
     data, _ = data_and_folder(config)
-    module = build_module(config, data)
-    module.model.calibrate(data.items(), data.log.n_items)
+    module = build_module(config, data).to(setting.device)
+    module.model.calibrate(catalogue(data, setting.device), data.log.n_items)
     return data, module.train()
 
 
@@ -32,7 +32,8 @@ def loop(setting: Setting) -> Turn:
     def turn(number: int) -> Counts:
         for _ in range(setting.repeat):
             asked = batch(data, number)
-            loss = module.model.loss(asked, module.loss)
+            with setting.precision():
+                loss = module.model.loss(placed(asked, setting.device), module.loss)
             loss.backward()
             clip_grad_norm_(trained, CLIP)
             optimizer.step()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmarks.loops.setting import quiet
+from benchmarks.loops.setting import placed, quiet
 from benchmarks.measuring.arithmetic import ranking
 from benchmarks.measuring.serving import Counts, Turn, serve
 from datamodules.batching.query_blocks import BLOCK
@@ -40,15 +40,15 @@ class Size:
     dim: int
 
 
-def loop(size: Size, naive: bool) -> Turn:
+def loop(size: Size, naive: bool, device: str = "cpu") -> Turn:
     """A turn ranks all users."""
     quiet()
     config = compose(["interest=graph", "head=graph"])
-    model, protocol = made(size, config), cast(EvaluationProtocol, instantiate(config["metrics"]))
+    model, protocol = made(size, config).to(device), cast(EvaluationProtocol, instantiate(config["metrics"]))
     scorer = TrainedScorer(model, size.items)
     with torch.no_grad():
-        scorer.prepare(Items(torch.arange(size.items)))
-    blocks = [block(size, first) for first in range(0, size.users, BLOCK)]
+        scorer.prepare(Items(torch.arange(size.items, device=device)))
+    blocks = [placed(block(size, first), device) for first in range(0, size.users, BLOCK)]
 
     def turn(number: int) -> Counts:
         for asked in blocks:

@@ -3,17 +3,19 @@
 import argparse
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from lightning_fabric.utilities import move_data_to_device
 from torch import nn
 from transformers.utils import logging as transformers_log
 
 from benchmarks.loops.corpora import corpus_words
 from datamodules.interest_datamodule import InterestDataModule
-from datamodules.types import Batch
+from datamodules.types import Batch, Items
 from experiments.config.compose import compose
 from experiments.config.pretrained import model_folder, pretrained_names
 from experiments.quiet import silence
@@ -23,17 +25,21 @@ CLIP = 1.0
 STRATEGIES = ("full", "lora", "top_k", "frozen")
 COMPOSITION = ("backbone=minilm", "interest=graph", "head=graph", "objective=next", "optimizer.lr=1e-5")
 """Of every loop here. The rate is small enough for all strategies; it costs no time."""
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a loop works on. repeat: how often a turn takes its step, where one alone is too short to be timed."""
+    """What a loop works on. repeat: how often a turn takes its step, where one alone is too short to be timed. device:
+    "cpu" or "cuda". half: whether the forward pass is made under autocast to bfloat16."""
 
     corpus: str
     strategy: str
     users: int
     repeat: int = 1
     words: tuple[str, ...] = ()
+    device: str = "cpu"
+    half: bool = False
 
     def config(self, strategy: str | None = None) -> dict[str, Any]:
         """The configuration that our program would run."""
@@ -42,6 +48,10 @@ class Setting:
         users = f"datamodule.users_per_step={self.users}"
         words = [*corpus_words(self.corpus), *COMPOSITION, users, f"strategy={chosen}", *more, *self.words]
         return compose(words)
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """What a forward pass is made in."""
+        return torch.autocast(self.device, torch.bfloat16) if self.half else nullcontext()
 
     @staticmethod
     def parser(about: str, users: int) -> argparse.ArgumentParser:
@@ -85,6 +95,17 @@ def data_and_folder(config: dict[str, Any]) -> tuple[InterestDataModule, Path]:
     data.prepare_data()
     name = next(iter(pretrained_names(config).values()))
     return data, model_folder(name, Path(config["cache_dir"]))
+
+
+def placed(record: Given, device: str) -> Given:
+    """A record of tensors on the device, moved there as a run moves a batch; the host's own stays as it is."""
+    return record if device == "cpu" else move_data_to_device(record, torch.device(device))
+
+
+def catalogue(data: InterestDataModule, device: str) -> Items:
+    """All rows on the device, but for states, which the encoder fetches chunk by chunk, as in a run."""
+    items = data.items()
+    return replace(placed(replace(items, states=None), device), states=items.states)
 
 
 def batch(data: InterestDataModule, number: int) -> Batch:

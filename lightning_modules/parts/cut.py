@@ -31,8 +31,8 @@ class Cut(nn.Module):
         self.register_buffer("share", torch.tensor(0.0))
 
     def forward(self, cosine: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The cosines are no longer good afterwards: where nothing is subtracted they are overwritten."""
-        return torch.relu_(cosine if self.at_zero else cosine - self.tau)
+        """The cosines are overwritten: there are too many of them to be written twice."""
+        return torch.relu_(cosine if self.at_zero else cosine.sub_(self.tau))
 
     @torch.no_grad()
     def calibrate(self, catalogue: Float[Tensor, "N D"]) -> None:
