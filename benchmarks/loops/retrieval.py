@@ -81,10 +81,8 @@ def loop(items: int, spread: float, per_node: int, approximate: bool) -> Turn:
 
         return exactly
 
-    with torch.no_grad():
-        pool = scorer.model.head.pool(scorer.vectors, torch.arange(items))
     started = time.process_time()
-    retriever = Retriever(scorer.model, scorer.vectors, pool, build_index(pool), per_node)
+    retriever = Retriever(scorer.model, scorer.vectors, scorer.pool, build_index(scorer.pool), per_node)
     build = time.process_time() - started
 
     @cache
