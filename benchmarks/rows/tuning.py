@@ -17,13 +17,16 @@ frozen vectors, and no loop can be much faster."""
 TUTORIAL = {"full": 100.0, "lora": 100.0, "top_k": 500.0, "frozen": None}
 REPEAT = {"full": 1, "lora": 1, "top_k": 3, "frozen": 30}
 """Steps of ours in a turn, so that it lasts long enough to be timed."""
-ROUNDS, TUTORIAL_ROUNDS = 3, 6
+ROUNDS, TUTORIAL_ROUNDS = 5, 6
 Compare = Callable[[Record, Record, str], Ratio]
 """Our record, the other's, and a clock -> the other's cost of a target over ours."""
 
-USERS = {"ml100k": 32, "mind": 24}
-"""In a step: what validation chose for corpora of the size of ml-100k (docs/log.md, users per step). On MIND the
-competent loop needs 10 GB for 32 users, whose titles are all padded to the longest."""
+USERS = {"ml100k": 128, "mind": 24}
+"""In a step: our default; on MIND the competent loop needs 10 GB for 32 users, whose titles are all padded to the
+longest."""
+FEW_USERS = 32
+"""What validation chose for corpora of the size of ml-100k (docs/log.md, users per step). The more users, the less
+often a text is encoded for a target, by both loops, and the more of a step are interest and head."""
 QUICK_USERS, MANY_USERS, TUTORIAL_USERS = 16, 128, 4
 
 
@@ -44,13 +47,20 @@ def benches() -> dict[str, Bench]:
             partial(against_competent, corpus, "frozen", dim=NARROW),
             minutes=8,
         )
+    for strategy, dim in (*((strategy, None) for strategy in COMPETENT), ("frozen", NARROW)):
+        measure = partial(against_competent, "ml100k", strategy, dim=dim, few=True)
+        wide = f", {dim} wide" if dim else ""
+        about = f"{CORPORA['ml100k']}, {strategy}{wide}: the same with {FEW_USERS} users a step"
+        made["_".join(map(str, ("ml100k", strategy, *([dim] if dim else []), "few")))] = Bench(
+            about, measure, minutes=4
+        )
     return made
 
 
-def against_competent(corpus: str, strategy: str, quick: bool, dim: int | None = None) -> list[Row]:
+def against_competent(corpus: str, strategy: str, quick: bool, dim: int | None = None, few: bool = False) -> list[Row]:
     """The same batches, in turn; and the most memory that each process took. A strategy that trains little is also
-    compared with what it replaces, full fine-tuning."""
-    users = QUICK_USERS if quick else USERS[corpus]
+    compared with what it replaces, full fine-tuning. few: users in a step."""
+    users = QUICK_USERS if quick else FEW_USERS if few else USERS[corpus]
     commands = {
         "ours": command("ours", corpus, strategy, users, REPEAT[strategy], dim),
         "competent": command("competent", corpus, strategy, users, dim=dim),
@@ -61,6 +71,8 @@ def against_competent(corpus: str, strategy: str, quick: bool, dim: int | None =
     name, what, goal = f"{corpus}_{strategy}", f"{CORPORA[corpus]}, {strategy}", COMPETENT[strategy]
     if dim:
         name, what = f"{name}_{dim}", f"{what}, {dim} wide"
+    if few:
+        name, what = f"{name}_few", f"{what}, {users} users"
     rows = [speed_row(name, what, records, "competent", goal)]
     if strategy in OF_FULL:
         rows.append(speed_row(f"{name}_of_full", f"{what}, against full", records, "competent, full", goal))
