@@ -38,7 +38,7 @@ SEEDS = (0, 1, 2)
 METRICS = ("hr@10", "ndcg@10")
 CONFIDENCE = 0.95
 HYBRID = ("experiment=interest_graph_hybrid", "datamodule.users_per_step=32", "trainer.max_epochs=6")
-TUNED = ("backbone=minilm", "interest=graph", "head=graph", "datamodule.users_per_step=64")
+TUNED = ("backbone=minilm", "interest=graph", "head=graph", "trainer.max_epochs=1")
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ CASES = (
     Case("latest-small, hybrid", ("datamodule=movielens", *HYBRID)),
     Case(
         "ml-100k, LoRA",
-        ("datamodule=atomic", *TUNED, "strategy=lora", "optimizer.lr=2e-3", "trainer.max_epochs=1"),
+        ("datamodule=atomic", *TUNED, "strategy=lora", "optimizer.lr=2e-3"),
         strategy="lora",
     ),
     Case(
         "latest-small, top layer",
-        ("datamodule=movielens", *TUNED, "strategy=top_k", "strategy.k=1", "optimizer.lr=5e-4", "trainer.max_epochs=1"),
+        ("datamodule=movielens", *TUNED, "strategy=top_k", "strategy.k=1", "optimizer.lr=5e-4"),
         strategy="top_k",
     ),
 )
