@@ -4,8 +4,10 @@
 
 Both begin with the same weights, see the same batches and take the same optimizer steps; the slow one pads its texts,
 encodes them with Hugging Face's own forward pass, keeps no states and scores everything at once in plain torch (modules
-`loops.competent`, `loops.dense_hybrid`). Dropout draws other masks in each, so their metrics differ as those of two
-seeds do. All items are ranked by the same code, from each model's own scores.
+`loops.competent`, `loops.dense_hybrid`). Both draw the masks of dropout from the same random state: those of the hybrid
+are then the same, and its metrics may differ by rounding alone; packed texts get other masks than padded ones, so
+metrics of a tuned language model differ as those of two seeds do. All items are ranked by the same code, from each
+model's own scores.
 """
 
 import argparse
@@ -128,6 +130,7 @@ def both(case: Case) -> tuple[dict[str, float], dict[str, float]]:
     loader, epochs = data.train_dataloader(), config["trainer"]["max_epochs"]
 
     def train(model: nn.Module, loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer) -> None:
+        torch.manual_seed(config["seed"])
         model.train()
         schedule = module.scheduler_for(optimizer, total_steps=epochs * len(loader))
         for batch in epochs_of(loader, epochs):
