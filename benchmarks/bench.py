@@ -1,7 +1,7 @@
 """Measure how much faster, and in how much less memory, this does what ordinary code does.
 
     python -m benchmarks.bench                     every row (hours on two cores)
-    python -m benchmarks.bench ml100k_full share   the named ones
+    python -m benchmarks.bench ml100k_full beauty  the named ones
     python -m benchmarks.bench --quick             a slice of each: whether it runs, not what it measures
     python -m benchmarks.bench --list              names, and minutes on two cores
     python -m benchmarks.bench --stored            the table of what was measured before
@@ -21,14 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring.ratio import brief
-from benchmarks.measuring.row import RESULTS, Bench, Row, stored, write
+from benchmarks.measuring.row import COLUMNS, RESULTS, Bench, Row, cells, stored, write
 from benchmarks.rows import gradients, growth, hybrid, ladder, ranking, retrieval, sasrec, sentences, share, tuning
 from experiments.config import hardware
 
 WIDTH = 150
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-COLUMNS = ("row", "unit", "A", "B", "ratio", "spread", "asked", "reached")
-VERDICTS = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
+COLOURED = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
 
 
 def all_benches() -> dict[str, Bench]:
@@ -99,22 +98,13 @@ def _listed(benches: dict[str, Bench]) -> Table:
 def _table(rows: list[Row]) -> Table:
     table = Table(*COLUMNS)
     for row in rows:
-        table.add_row(*_cells(row), VERDICTS[row.reached])
+        table.add_row(*cells(row)[:-1], COLOURED[row.reached])
     return table
 
 
 def _markdown(rows: list[Row]) -> str:
-    plain = {True: "yes", False: "**no**", None: ""}
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *((*_cells(row), plain[row.reached]) for row in rows)]
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *(cells(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    """A row without its verdict. Some have one side alone."""
-    sides = [side.what + ("" if side.value is None else f" {brief(side.value)}") for side in row.sides]
-    spread = "" if row.spread is None else f"{brief(row.spread[0])}-{brief(row.spread[1])}"
-    asked = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {brief(row.goal)}"
-    return row.what, row.unit, sides[0], sides[1] if len(sides) > 1 else "", brief(row.ratio), spread, asked
 
 
 def _reproduced(rows: list[Row]) -> str:

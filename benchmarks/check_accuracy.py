@@ -146,7 +146,7 @@ def both(case: Case) -> tuple[dict[str, float], dict[str, float]]:
         module.optimizer_for(parameter_groups(module.model)),
     )
     train(slow, slow, plain_optimizer(slow.parameters(), config))
-    ranked = (module.scorer, DenseScorer(slow.dense, lambda: catalogue(slow, data)))
+    ranked = (module.scorer, DenseScorer(slow.dense, lambda: slow.catalogue(data)))
     ours, theirs = (quality(scorer, data, module) for scorer in ranked)
     print(f"  {case.name}, seed {config['seed']}: ours {ours}, slow {theirs}", flush=True)
     return ours, theirs
@@ -157,16 +157,6 @@ def epochs_of(loader: Iterable[Batch], epochs: int) -> Iterator[Batch]:
     for epoch in range(epochs):
         loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         yield from loader
-
-
-def catalogue(slow: DenseHybrid | Competent, data: InterestDataModule, at_once: int = 64) -> Tensor:
-    """Vectors of all items by the slow model, without dropout."""
-    slow.eval()
-    n = data.log.n_items
-    if isinstance(slow, DenseHybrid):
-        items = data.items(np.arange(n))
-        return slow.vectors(items)
-    return torch.cat([slow.encode(list(range(i, min(i + at_once, n)))) for i in range(0, n, at_once)])
 
 
 def quality(scorer: Scorer, data: InterestDataModule, module: InterestModule) -> dict[str, float]:

@@ -61,12 +61,13 @@ class Competent(nn.Module):
         return self.encoder(padded["input_ids"], padded["attention_mask"])
 
     @torch.no_grad()
-    def centre(self, n_items: int, at_once: int = 64) -> None:
-        """Take the mean of the catalogue."""
+    def catalogue(self, data: InterestDataModule, at_once: int = 64) -> Tensor:
+        """Vectors of all items, without dropout."""
         self.eval()
-        parts = [self.encode(list(range(i, min(i + at_once, n_items)))) for i in range(0, n_items, at_once)]
-        self.dense.mean.copy_(torch.cat(parts).mean(0))
+        n = data.log.n_items
+        parts = [self.encode(list(range(i, min(i + at_once, n)))) for i in range(0, n, at_once)]
         self.train()
+        return torch.cat(parts)
 
 
 def made(setting: Setting, padding: str = "longest") -> tuple[InterestDataModule, Competent, dict[str, Any]]:
@@ -90,7 +91,7 @@ def repeated(asked: Batch) -> Batch:
 def loop(setting: Setting, padding: str, again: bool) -> Turn:
     """A turn takes the step of one batch."""
     data, model, config = made(setting, padding)
-    model.centre(data.log.n_items)
+    model.dense.mean.copy_(model.catalogue(data).mean(0))
     optimizer = plain_optimizer(model.parameters(), config)
 
     def turn(number: int) -> Counts:

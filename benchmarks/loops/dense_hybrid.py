@@ -47,6 +47,11 @@ class DenseHybrid(nn.Module):
         assert items.features is not None
         return self.projection(items.features) + self.embedding(items.ids)
 
+    @torch.no_grad()
+    def catalogue(self, data: InterestDataModule) -> Tensor:
+        """Vectors of all items."""
+        return self.vectors(data.items(np.arange(data.log.n_items)))
+
     def take_weights(self, module: InterestModule) -> None:
         """The parameters of ours."""
         given = cast(nn.Module, module.model.encoder.backbone).state_dict()

@@ -5,21 +5,8 @@ python -m benchmarks.loops.matmul --size 2048 --repeat 60
 
 import argparse
 
-import torch
-
-from benchmarks.measuring.serving import Counts, Turn, serve
-
-
-def loop(size: int, repeat: int) -> Turn:
-    """A turn multiplies `repeat` times."""
-    a, b, out = torch.randn(size, size), torch.randn(size, size), torch.empty(size, size)
-
-    def turn(number: int) -> Counts:
-        for _ in range(repeat):
-            torch.mm(a, b, out=out)
-        return {"flop": 2.0 * repeat * size**3}
-
-    return turn
+from benchmarks.loops.product import loop
+from benchmarks.measuring.serving import serve
 
 
 def main() -> None:
@@ -29,7 +16,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=60)
     parser.add_argument("--serve", action="store_true", help="take turns as told on standard input")
     arguments = parser.parse_args()
-    serve(lambda: loop(arguments.size, arguments.repeat), arguments.serve)
+    serve(lambda: loop("fp32", arguments.size, arguments.repeat, "cpu"), arguments.serve)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring.ratio import brief
 from experiments.config import hardware
 from experiments.runs.provenance import now, versions
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+VERDICTS = {True: "yes", False: "no", None: ""}
+COLUMNS = ("row", "unit", "A", "B", "ratio", "spread", "asked", "reached")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,23 @@ def write(rows: list[Row], name: str, quick: bool, threads: int, folder: Path = 
     }
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row of a table. Some have one side alone."""
+    sides = [side.what + ("" if side.value is None else f" {brief(side.value)}") for side in row.sides]
+    spread = "" if row.spread is None else f"{brief(row.spread[0])}-{brief(row.spread[1])}"
+    asked = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {brief(row.goal)}"
+    return (
+        row.what,
+        row.unit,
+        sides[0],
+        sides[1] if len(sides) > 1 else "",
+        brief(row.ratio),
+        spread,
+        asked,
+        VERDICTS[row.reached],
+    )
 
 
 def stored(folder: Path = RESULTS) -> list[Row]:

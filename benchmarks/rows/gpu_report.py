@@ -5,13 +5,10 @@ import sys
 from pathlib import Path
 
 from benchmarks.loops.place import Place
-from benchmarks.measuring.ratio import brief
-from benchmarks.measuring.row import Row, write
+from benchmarks.measuring.row import COLUMNS, Row, cells, write
 from experiments.config import hardware
 
 WIDTH = 170
-VERDICTS = {True: "yes", False: "no", None: ""}
-HEADINGS = ("row", "unit", "A", "B", "ratio", "spread", "asked", "reached")
 
 
 def keep(rows: list[Row], name: str, place: Place, out: Path) -> Path:
@@ -30,19 +27,11 @@ def show(rows: list[Row]) -> None:
         from rich.console import Console
         from rich.table import Table
     except ImportError:
-        widths = [max(map(len, column)) for column in zip(HEADINGS, *lines, strict=True)]
-        for line in (HEADINGS, *lines):
+        widths = [max(map(len, column)) for column in zip(COLUMNS, *lines, strict=True)]
+        for line in (COLUMNS, *lines):
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
         return
-    table = Table(*HEADINGS, box=None)
+    table = Table(*COLUMNS, box=None)
     for line in lines:
         table.add_row(*line)
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table, markup=False)
-
-
-def cells(row: Row) -> tuple[str, ...]:
-    """A line of the table."""
-    sides = [side.what if side.value is None else f"{side.what} {brief(side.value)}" for side in row.sides]
-    spread = "" if row.spread is None else f"{brief(row.spread[0])}-{brief(row.spread[1])}"
-    asked = "" if row.goal is None else f"{'<=' if row.at_most else '>='} {brief(row.goal)}"
-    return (row.what, row.unit, *sides, brief(row.ratio), spread, asked, VERDICTS[row.reached])

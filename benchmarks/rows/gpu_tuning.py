@@ -7,6 +7,7 @@ from benchmarks.loops import competent, ours
 from benchmarks.loops.in_turn import alternate
 from benchmarks.loops.place import Place
 from benchmarks.loops.setting import Setting
+from benchmarks.measuring.ratio import pooled
 from benchmarks.measuring.row import Row, Side
 from benchmarks.measuring.served import Record
 from benchmarks.measuring.serving import Turn
@@ -54,7 +55,5 @@ def speed_row(name: str, what: str, records: dict[str, Record], other: str, goal
 
 def side(what: str, record: Record) -> Side:
     """A loop with its cost over all turns."""
-    seconds, targets = (
-        sum(part) for part in zip(*(turn.cost("targets", "wall") for turn in record.turns), strict=True)
-    )
-    return Side(what, record.command.shown(), 1e7 * seconds / targets)
+    seconds = pooled([turn.cost("targets", "wall") for turn in record.turns])
+    return Side(what, record.command.shown(), 1e7 * seconds)
