@@ -23,6 +23,7 @@ from lightning_modules.metrics.per_query import PerQuery
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.parameter_groups import parameter_groups
 from lightning_modules.recommender import Recommender
+from lightning_modules.schedulers import held_back
 from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.types import Loss, require_finite
 
@@ -65,7 +66,7 @@ class InterestModule(pl.LightningModule):
         optimizer = self.optimizer_for(parameter_groups(self.model))
         for group in optimizer.param_groups:
             group["lr"] *= group["lr_scale"]
-        schedule = self.scheduler_for(optimizer, total_steps=self._total_steps())
+        schedule = held_back(self.scheduler_for(optimizer, total_steps=self._total_steps()), self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
@@ -98,7 +99,8 @@ class InterestModule(pl.LightningModule):
         """The optimizer's step, then what the strategy does after one."""
         super().optimizer_step(*args, **kwargs)
         if self.model.encoder.plan.after_step is not None:
-            self.model.encoder.plan.after_step(self.global_step + 1)  # the trainer counts after this hook
+            made = self.global_step + 1  # the trainer counts after this hook
+            self.model.encoder.plan.after_step(made, self._total_steps())
 
     def on_validation_epoch_start(self) -> None:
         """Encode the catalogue once."""
@@ -136,11 +138,15 @@ class InterestModule(pl.LightningModule):
         checkpoint["state_dict"] = kept_state(self, checkpoint["state_dict"])
         checkpoint["frozen_digest"] = frozen_digest(self)
         checkpoint["chunks"] = self.memory.state_dict()
+        if self.model.encoder.plan.memory is not None:
+            checkpoint["strategy"] = self.model.encoder.plan.memory.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises `ValueError` where the checkpoint is another model's."""
         require_same_model(self, checkpoint)
         self.memory.load_state_dict(checkpoint.get("chunks", {}))
+        if self.model.encoder.plan.memory is not None:
+            self.model.encoder.plan.memory.load_state_dict(checkpoint["strategy"])
 
     def _loss_of(self, batch: Batch) -> Tensor:
         loss, regulariser = self.model.loss(batch, self.loss), self.model.encoder.plan.regulariser

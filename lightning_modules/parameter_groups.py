@@ -9,21 +9,26 @@ from lightning_modules.recommender import Recommender
 
 
 def parameter_groups(model: Recommender) -> list[dict[str, Any]]:
-    """Groups with `params`, `lr_scale` and, where decay is off, `weight_decay` 0.
+    """Groups with `params`, `lr_scale`, `starts` and, where decay is off, `weight_decay` 0.
 
-    Weight decay leaves out biases, gains of norms, scalars and everything else of less than two dimensions. Raises
-    `RuntimeError` where the groups miss or repeat a trainable tensor.
+    Weight decay leaves out biases, gains of norms, scalars and everything else that is a vector, whatever its shape:
+    the factors of IA3 are rows and columns, and decay would pull them from one to nothing. Raises `RuntimeError` where
+    the groups miss or repeat a trainable tensor.
     """
-    members: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
+    members: dict[tuple[float, float, bool], list[nn.Parameter]] = defaultdict(list)
     for entry in model.encoder.trainable():
-        members[entry.lr_scale, entry.decays].append(entry.parameter)
+        members[entry.lr_scale, entry.starts, _decays(entry.parameter)].append(entry.parameter)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not name.startswith("encoder."):
-            members[1.0, parameter.ndim > 1].append(parameter)
+            members[1.0, 0.0, _decays(parameter)].append(parameter)
     grouped = [id(parameter) for group in members.values() for parameter in group]
     if sorted(grouped) != sorted(id(p) for p in model.parameters() if p.requires_grad):
         raise RuntimeError("the parameter groups do not hold every trainable tensor exactly once")
     return [
-        {"params": group, "lr_scale": scale} | ({} if decays else {"weight_decay": 0.0})
-        for (scale, decays), group in members.items()
+        {"params": group, "lr_scale": scale, "starts": starts} | ({} if decays else {"weight_decay": 0.0})
+        for (scale, starts, decays), group in members.items()
     ]
+
+
+def _decays(parameter: nn.Parameter) -> bool:
+    return parameter.numel() > max(parameter.shape, default=1)

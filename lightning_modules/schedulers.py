@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.05) -> LambdaLR:
@@ -21,6 +21,26 @@ def warmup_linear(optimizer: Optimizer, total_steps: int, warmup: float = 0.05) 
 def warmup_constant(optimizer: Optimizer, total_steps: int, warmup: float = 0.0) -> LambdaLR:
     """Rise linearly over the first `warmup` share of the steps, then stay."""
     return _scheduled(optimizer, total_steps, warmup, lambda left: 1.0)
+
+
+def held_back(schedule: LRScheduler, total_steps: int) -> LRScheduler:
+    """The same schedule, with the rate of a group at 0 for the share of all steps that its `starts` names. What such a
+    group holds then stays bit for bit: AdamW's decay is a share of the rate. Raises ValueError where
+    the schedule is no function of the step."""
+    groups = schedule.optimizer.param_groups
+    late = [index for index, group in enumerate(groups) if group.get("starts", 0.0) > 0.0]
+    if not late:
+        return schedule
+    if not isinstance(schedule, LambdaLR):
+        raise ValueError(f"what begins to train later needs a schedule by step, and {type(schedule).__name__} is none")
+    for index in late:
+        schedule.lr_lambdas[index] = _zero_before(groups[index]["starts"] * total_steps, schedule.lr_lambdas[index])
+        groups[index]["lr"] = 0.0
+    return schedule
+
+
+def _zero_before(start: float, factor: Callable[[int], float]) -> Callable[[int], float]:
+    return lambda step: factor(step) if step >= start else 0.0
 
 
 def _scheduled(optimizer: Optimizer, total_steps: int, warmup: float, after: Callable[[float], float]) -> LambdaLR:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -21,13 +21,14 @@ all."""
 class State:
     """A batch of items on its way through a backbone's layers: the tokens of all texts end to end, without padding.
 
-    runs: where texts of one length stand side by side; together they hold all U texts, in the order of ids. depth: how
-    many layers lie behind it.
+    runs: where texts of one length stand side by side; together they hold all U texts, in the order of ids. virtual: so
+    many tokens in front of each text are none of its own (counted in runs). depth: how many layers lie behind it.
     """
 
     ids: Int[Tensor, " U"]
     hidden: Float[Tensor, "L D"]
     runs: tuple[Run, ...]
+    virtual: int = 0
     depth: int = 0
 
     def split(self, counts: Sequence[int]) -> list["State"]:
@@ -37,7 +38,9 @@ class State:
         parts = [lengths[start:stop] for start, stop in pairwise(starts)]
         hidden = self.hidden.split([sum(part) for part in parts])
         ids = self.ids.split(list(counts))
-        return [State(i, h, runs_of(part), self.depth) for i, h, part in zip(ids, hidden, parts, strict=True)]
+        return [
+            State(i, h, runs_of(part), self.virtual, self.depth) for i, h, part in zip(ids, hidden, parts, strict=True)
+        ]
 
 
 @runtime_checkable
@@ -76,19 +79,61 @@ def _every_rate_alike(name: str) -> float:
     return 1.0
 
 
+def _from_the_start(name: str) -> float:
+    return 0.0
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """What a strategy has to remember from step to step, beside parameters and buffers."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A network of its own that reads what frozen layers say, in place of changing them: `taps` are the layers whose
+    output it reads, 0 being the embeddings, in ascending order. Also an `nn.Module`; all of it trains."""
+
+    taps: Sequence[int]
+
+
+@runtime_checkable
+class TokenReading(Reading, Protocol):
+    """Reads token by token: states of a text's tokens at each tap -> what stands for the last layer's output."""
+
+    def tokens(self, states: Float[Tensor, "L W"], runs: Sequence[Run]) -> Float[Tensor, "L D"]: ...
+
+
+@runtime_checkable
+class PooledReading(Reading, Protocol):
+    """Reads one pooled vector of a text at each tap -> what stands for the last layer's pooled vector."""
+
+    def pooled(self, states: Float[Tensor, "U W"]) -> Float[Tensor, "U F"]: ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a strategy decided about a pretrained module, after it injected what it wanted.
 
     trains: by parameter name (within the pretrained module). lr_scale: factor on the learning rate, by parameter name.
-    regulariser: added to the loss. after_step: called with the number of optimizer steps made so far.
+    starts: share of all optimizer steps before which a parameter stays as it is. regulariser: added to the loss.
+    after_step: called after each optimizer step, before its gradients are gone, with the number of steps made and of
+    all steps. memory: what of this has to stand in a checkpoint. adapter: peft's own view of the changed model, which
+    saves it in peft's format; None where nothing was injected. reading: a network beside the model.
     """
 
     identity: Identity
     trains: Callable[[str], bool]
     lr_scale: Callable[[str], float] = _every_rate_alike
+    starts: Callable[[str], float] = _from_the_start
     regulariser: Callable[[], Tensor] | None = None
-    after_step: Callable[[int], None] | None = None
+    after_step: Callable[[int, int], None] | None = None
+    memory: Memory | None = None
+    adapter: nn.Module | None = None
+    reading: TokenReading | PooledReading | None = None
 
 
 @runtime_checkable

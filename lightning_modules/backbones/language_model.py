@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from datamodules.types import Items
-from lightning_modules.parts.layout import layout_of
+from lightning_modules.parts.layouts.choice import layout_of
 from lightning_modules.parts.loading import load_encoder
-from lightning_modules.parts.pooling import Pooling, build_pooling
+from lightning_modules.parts.pooling import DecoderPooling, Pooling, build_pooling
 from lightning_modules.parts.runs import rectangles, runs_of
+from lightning_modules.parts.virtual_tokens import prompt_of, put_before, virtual_length
 from lightning_modules.parts.whitening import Whitening
 from lightning_modules.types import State
 
@@ -26,14 +27,15 @@ class LanguageModelBackbone(nn.Module):
     pretrained). dim: size of a learned linear map's output; null leaves the model's own size and learns nothing
     outside it.
 
-    Texts go through the layers end to end, without padding. Raises ValueError for a text beyond the model's positions.
+    Texts go through the layers end to end, without padding. Virtual tokens that a strategy put before them are not
+    pooled. Raises ValueError for a text beyond the model's positions.
     """
 
     def __init__(self, path: str, pooling: Pooling = "mean", whiten: bool = False, dim: int | None = None) -> None:
         super().__init__()
         if dim is not None and dim < 1:
             raise ValueError(f"LanguageModelBackbone dim={dim} must be at least 1, or null for the model's own size")
-        self.pretrained: PreTrainedModel = load_encoder(Path(path))
+        self.pretrained: PreTrainedModel = load_encoder(Path(path), decoder=pooling == "decoder")
         self._layout = layout_of(self.pretrained)
         self.layers = self._layout.layers
         self.depth = len(self.layers)
@@ -41,7 +43,7 @@ class LanguageModelBackbone(nn.Module):
         width = self.pretrained.config.hidden_size
         self.dim = dim or width
         self.pools_with_parameters = pooling == "attention"
-        self.pooling = build_pooling(pooling, width)
+        self.pooling = DecoderPooling(self.pretrained) if pooling == "decoder" else build_pooling(pooling, width)
         self.whitening = Whitening(width) if whiten else nn.Identity()
         self.projection = nn.Identity() if dim is None else nn.Linear(width, dim)
 
@@ -51,22 +53,31 @@ class LanguageModelBackbone(nn.Module):
                 "A language model reads tokens, and these items have none: use backbone=item_id, or give text"
             )
         runs = runs_of(items.tokens.lengths().tolist())
-        longest = max((run.length for run in runs), default=0)
-        if longest > self._layout.longest:
-            raise ValueError(
-                f"A text of {longest} tokens exceeds the {self._layout.longest} positions of "
-                f"{type(self.pretrained).__name__}: lower text.max_tokens"
-            )
-        return State(items.ids, self._layout.embed(items.tokens.values.long(), runs), runs)
+        self._require_room(max((run.length for run in runs), default=0))
+        words, prompt = self._layout.words(items.tokens.values.long()), prompt_of(self.pretrained)
+        if prompt is None:
+            return State(items.ids, self._layout.enter(words, runs), runs)
+        words, runs = put_before(prompt, words, runs)
+        return State(items.ids, self._layout.enter(words, runs), runs, virtual=len(prompt))
 
     def run(self, state: State, start: int, stop: int) -> State:
         return replace(state, hidden=self._layout.run(state.hidden, state.runs, start, stop), depth=stop)
 
     def pool(self, state: State) -> Float[Tensor, "U F"]:
-        return torch.cat([self.pooling(texts) for texts in rectangles(state.hidden, state.runs)])
+        texts = rectangles(state.hidden, state.runs)
+        return torch.cat([self.pooling(text[:, state.virtual :]) for text in texts])
 
     def settle(self, pooled: Float[Tensor, "U F"]) -> Float[Tensor, "U F"]:
         return self.whitening(pooled)
 
     def final(self, ids: Int[Tensor, " U"], settled: Float[Tensor, "U F"]) -> Float[Tensor, "U D"]:
         return self.projection(settled)
+
+    def _require_room(self, longest: int) -> None:
+        taken = virtual_length(self.pretrained)
+        if longest + taken > self._layout.longest:
+            less = f", {taken} of which are virtual tokens" if taken else ""
+            raise ValueError(
+                f"A text of {longest} tokens exceeds the {self._layout.longest} positions of "
+                f"{type(self.pretrained).__name__}{less}: lower text.max_tokens"
+            )

@@ -16,6 +16,7 @@ from lightning_modules.parts.full_precision import full_precision
 from lightning_modules.parts.planning import as_module, lowest_trained, names_within, plan_of, trains_outside_layers
 from lightning_modules.parts.runs import runs_of
 from lightning_modules.parts.sharing import shared_out
+from lightning_modules.parts.tapped import with_reading
 from lightning_modules.parts.whitening import Whitening
 from lightning_modules.types import Backbone, State, Strategy, require_finite
 
@@ -24,12 +25,13 @@ CATALOGUE_TOKENS = 8192
 
 
 class Trainable(NamedTuple):
-    """A parameter that trains: name in the encoder, factor on the learning rate, whether weight decay applies."""
+    """A parameter that trains: name in the encoder, factor on the learning rate, and the share of all steps before
+    which it stays as it is."""
 
     name: str
     parameter: nn.Parameter
     lr_scale: float
-    decays: bool
+    starts: float
 
 
 class Encoder(nn.Module):
@@ -59,17 +61,17 @@ class Encoder(nn.Module):
         super().__init__()
         if tokens_per_chunk < 1:
             raise ValueError(f"tokens_per_chunk={tokens_per_chunk} holds no text: give at least 1, such as 4096")
-        self.backbone = backbone
+        self.plan = plan_of(backbone, strategy)
+        self.backbone = backbone = with_reading(backbone, self.plan.reading)
         self.tokens_per_chunk = tokens_per_chunk
         self.recompute = False
         self.dim = backbone.dim
-        self.plan = plan_of(backbone, strategy)
         self._pretrained_names = names_within(backbone)
         for name, parameter in as_module(backbone).named_parameters():
             inner = self._pretrained_names.get(name)
             parameter.requires_grad_(inner is None or self.plan.trains(inner))
         self.embeddings_train = trains_outside_layers(backbone)
-        self.lowest = 0 if self.embeddings_train else lowest_trained(backbone.layers)
+        self.lowest = 0 if self.embeddings_train else lowest_trained(backbone)
         self.register_buffer("mean", torch.zeros(backbone.dim))
         self.train()
 
@@ -127,20 +129,20 @@ class Encoder(nn.Module):
         if waiting:
             vectors = pooled()
             for part in waiting:
-                part.fit(vectors)
+                part.fit(vectors[:, -part.dim :])  # where several layers are read, the last one's stand last
 
     def centre(self, catalogue: Float[Tensor, "N D"]) -> None:
         """Take the mean of the catalogue's vectors as the new origin."""
         self.mean.copy_(catalogue.mean(0))
 
     def trainable(self) -> list[Trainable]:
-        """Everything that trains. Weight decay leaves out what is one-dimensional: biases and the gains of norms."""
+        """Everything that trains."""
         found = []
         for name, parameter in as_module(self.backbone).named_parameters():
             if parameter.requires_grad:
                 inner = self._pretrained_names.get(name)
-                scale = 1.0 if inner is None else self.plan.lr_scale(inner)
-                found.append(Trainable(f"backbone.{name}", parameter, scale, parameter.ndim > 1))
+                scale, starts = (1.0, 0.0) if inner is None else (self.plan.lr_scale(inner), self.plan.starts(inner))
+                found.append(Trainable(f"backbone.{name}", parameter, scale, starts))
         return found
 
     def _canonical(self, items: Items) -> Float[Tensor, "N F"]:

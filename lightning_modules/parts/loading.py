@@ -6,30 +6,39 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedModel
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedModel
 from transformers.utils import logging
 
+from lightning_modules.parts.families import T5_LIKE
 
-def load_encoder(path: Path) -> PreTrainedModel:
+
+def load_encoder(path: Path, decoder: bool = False) -> PreTrainedModel:
     """The encoder in a local folder, in eval mode, as float32 whatever it was stored in, without a pooler.
 
-    Raises ValueError where the folder holds no model, where a decoder comes with the encoder, or where weights are
-    missing: they would be random.
+    Of a model that has a decoder beside its encoder (T5), the decoder is loaded where it is asked for. Raises
+    ValueError where the folder holds no model, where it has not the decoder, or one that nobody can read here, or where
+    weights are missing: they would be random.
     """
     if not (path / "config.json").is_file():
         raise ValueError(
             f"{path} holds no config.json: give the folder of a pretrained encoder, or its name on the hub"
         )
     config = AutoConfig.from_pretrained(path, local_files_only=True)
-    if config.is_encoder_decoder:
+    if decoder and not config.is_encoder_decoder:
         raise ValueError(
-            f"{config.model_type} is an encoder with a decoder: give an encoder alone, as bert-base-uncased"
+            f"pooling=decoder needs a model with a decoder beside its encoder, and {config.model_type} has none"
         )
+    if config.is_encoder_decoder and config.model_type not in T5_LIKE:
+        raise ValueError(
+            f"{config.model_type} is an encoder with a decoder; of these only {', '.join(T5_LIKE)} can be read: "
+            "give one of them, or an encoder alone, as bert-base-uncased"
+        )
+    loader = AutoModelForTextEncoding if config.is_encoder_decoder and not decoder else AutoModel
     kind = MODEL_MAPPING.get(type(config), None)
     pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
     options = {"add_pooling_layer": False} if pooler else {}
     with _quiet():
-        model, report = AutoModel.from_pretrained(
+        model, report = loader.from_pretrained(
             path, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
         )
     if report["missing_keys"]:

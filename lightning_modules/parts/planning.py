@@ -4,6 +4,7 @@ from typing import cast
 
 from torch import nn
 
+from lightning_modules.parts.virtual_tokens import prefixes
 from lightning_modules.types import Backbone, Plan, Strategy
 
 
@@ -37,16 +38,18 @@ def names_within(backbone: Backbone) -> dict[str, str]:
 
 
 def trains_outside_layers(backbone: Backbone) -> bool:
-    """Whether embeddings train, or anything else of the pretrained module that is in no layer."""
+    """Whether embeddings train, or anything else of the pretrained module that is in no layer. A prefix is in all."""
     if backbone.pretrained is None:
         return False
-    inside = {id(parameter) for layer in backbone.layers for parameter in layer.parameters()}
+    inside = {id(p) for part in (*backbone.layers, *prefixes(backbone.pretrained)) for p in part.parameters()}
     return any(p.requires_grad and id(p) not in inside for p in backbone.pretrained.parameters())
 
 
-def lowest_trained(layers: list[nn.Module]) -> int:
+def lowest_trained(backbone: Backbone) -> int:
     """The first layer in which anything trains; their number where nothing does."""
-    for index, layer in enumerate(layers):
+    if backbone.pretrained is not None and prefixes(backbone.pretrained):
+        return 0
+    for index, layer in enumerate(backbone.layers):
         if any(parameter.requires_grad for parameter in layer.parameters()):
             return index
-    return len(layers)
+    return len(backbone.layers)

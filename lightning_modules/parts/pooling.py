@@ -1,4 +1,4 @@
-"""From the tokens of a text to one vector. Every pooling leaves a single token as it is, bit for bit.
+"""From the tokens of a text to one vector. Every pooling but the decoder's leaves a single token as it is, bit for bit.
 
 A pooling reads a rectangle: texts of one length, without padding.
 """
@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-Pooling = Literal["mean", "cls", "attention"]
+Pooling = Literal["mean", "cls", "last", "attention", "decoder"]
 
 
 class MeanPooling(nn.Module):
@@ -24,6 +25,28 @@ class ClsPooling(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "U S D"]) -> Float[Tensor, "U D"]:
         return hidden[:, 0]
+
+
+class LastPooling(nn.Module):
+    """The last token: in a decoder the only one that has seen the whole text."""
+
+    def forward(self, hidden: Float[Tensor, "U S D"]) -> Float[Tensor, "U D"]:
+        return hidden[:, -1]
+
+
+class DecoderPooling(nn.Module):
+    """What the model's decoder says first of what its encoder has read ("encoder-decoder first" of Ni et al. 2022,
+    "Sentence-T5", section 3.1)."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self._model = (model,)  # no submodule: the backbone holds it
+
+    def forward(self, hidden: Float[Tensor, "U S D"]) -> Float[Tensor, "U D"]:
+        (model,) = self._model
+        start = torch.full((len(hidden), 1), model.config.decoder_start_token_id, device=hidden.device)
+        words = model.decoder.get_input_embeddings()(start)
+        return model.decoder(inputs_embeds=words, encoder_hidden_states=hidden, use_cache=False).last_hidden_state[:, 0]
 
 
 class AttentionPooling(nn.Module):
@@ -45,10 +68,10 @@ class AttentionPooling(nn.Module):
 
 
 def build_pooling(kind: str, dim: int) -> nn.Module:
-    """The pooling of that name for vectors of size `dim`; ValueError for any other name."""
+    """The pooling of that name, of all that need no decoder, for vectors of size `dim`; ValueError for another name."""
+    plain = {"mean": MeanPooling, "cls": ClsPooling, "last": LastPooling}
+    if kind in plain:
+        return plain[kind]()
     if kind == "attention":
         return AttentionPooling(dim)
-    plain = {"mean": MeanPooling, "cls": ClsPooling}
-    if kind not in plain:
-        raise ValueError(f"pooling={kind!r} is unknown: choose mean, cls or attention")
-    return plain[kind]()
+    raise ValueError(f"pooling={kind!r} is unknown: choose {', '.join(plain)}, attention or decoder")

@@ -30,7 +30,7 @@ class Whitening(nn.Module):
         super().__init__()
         if eps <= 0.0:
             raise ValueError(f"Whitening eps={eps} must be above 0: directions without variance would be divided by 0")
-        self.eps = eps
+        self.dim, self.eps = dim, eps
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("matrix", torch.eye(dim))
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from peft import LoraConfig
 from torch import nn
 
-from lightning_modules.parts.injection import inject, target_regex
+from lightning_modules.parts.injection import peft_plan, target_regex
 from lightning_modules.types import Plan
 
 
@@ -35,4 +35,4 @@ class LoraStrategy:
     def plan(self, pretrained: nn.Module, layers: list[nn.Module]) -> Plan:
         where = target_regex("LoRA", self.targets, pretrained)
         config = LoraConfig(r=self.r, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=where)
-        return Plan(identity="exact", trains=inject(config, pretrained).__contains__)
+        return peft_plan(config, pretrained)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from lightning_modules.parts.bottleneck import Activation, BottleneckConfig
-from lightning_modules.parts.injection import inject, target_regex
+from lightning_modules.parts.injection import peft_plan, target_regex
 from lightning_modules.types import Plan
 
 
@@ -42,4 +42,4 @@ class PfeifferStrategy:
     def plan(self, pretrained: nn.Module, layers: list[nn.Module]) -> Plan:
         where = target_regex("pfeiffer", self.targets, pretrained)
         config = BottleneckConfig(reduction=self.reduction, activation=self.activation, target_modules=where)
-        return Plan(identity="exact", trains=inject(config, pretrained).__contains__)
+        return peft_plan(config, pretrained)

@@ -21,6 +21,9 @@ TINY = {
     "max_position_embeddings": 130,
 }
 
+SPECIAL = {"pad_token_id": 0, "bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+SPECIAL |= {"decoder_start_token_id": 0}
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
@@ -30,7 +33,7 @@ def _seeded() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """distilbert stands for every model that is not read layer by layer; the others are."""
+    """albert stands for every model that is not read layer by layer; the others are."""
     root = tmp_path_factory.mktemp("models")
     write_tiny_bert(root / "bert")
     roberta = TINY | {"pad_token_id": 1}
@@ -46,6 +49,9 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "qwen2": TINY | grouped,
         "qwen3": TINY | grouped | {"head_dim": 16},
         "distilbert": {"vocab_size": 200, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
+        "modernbert": TINY | {"local_attention": 12, "global_attn_every_n_layers": 2} | SPECIAL,
+        "t5": {"vocab_size": 200, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2} | SPECIAL,
+        "albert": TINY | {"embedding_size": 16},  # narrower in front of the layers
     }
     return {"bert": root / "bert"} | {name: _written(root / name, name, values) for name, values in settings.items()}
 

@@ -8,7 +8,7 @@ import torch
 from hydra.utils import instantiate
 from sklearn.decomposition import PCA
 from torch import Tensor
-from transformers import BertConfig, BertModel, T5Config
+from transformers import BartConfig, BertConfig, BertModel
 
 from datamodules.types import Items
 from lightning_modules.backbones.hybrid import HybridBackbone
@@ -24,7 +24,10 @@ MODELS = {
     "xlm-roberta": 2,
     "camembert": 2,
     "electra": 2,
-    "distilbert": 1,
+    "distilbert": 2,
+    "modernbert": 2,
+    "t5": 2,
+    "albert": 1,
     "gpt2": 2,
     "llama": 2,
 }
@@ -56,7 +59,7 @@ def by_model(backbone: LanguageModelBackbone, items: Items) -> Tensor:
 def test_layer_by_layer_equals_the_models_own_forward(name: str, tiny_models: dict, token_items: Callable) -> None:
     backbone = LanguageModelBackbone(str(tiny_models[name]))
     assert backbone.depth == MODELS[name]
-    assert backbone.packs == (name != "distilbert")
+    assert backbone.packs == (name != "albert")
     torch.testing.assert_close(
         by_layers(backbone, token_items(*LENGTHS)), by_model(backbone, token_items(*LENGTHS)), rtol=0, atol=1e-6
     )
@@ -130,9 +133,20 @@ def test_a_folder_with_missing_weights_is_refused(tmp_path: Path) -> None:
 def test_an_empty_folder_and_a_decoder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no config.json"):
         LanguageModelBackbone(str(tmp_path))
-    T5Config().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="t5 is an encoder with a decoder"):
+    BartConfig().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="bart is an encoder with a decoder"):
         LanguageModelBackbone(str(tmp_path))
+
+
+def test_what_a_t5s_decoder_says_first_can_be_the_vector(tiny_models: dict, token_items: Callable) -> None:
+    backbone, items = LanguageModelBackbone(str(tiny_models["t5"]), pooling="decoder"), token_items(*LENGTHS)
+    tokens, mask = pad(items.tokens, 0)
+    start = torch.zeros(len(LENGTHS), 1, dtype=torch.long)
+    said = backbone.pretrained(input_ids=tokens, attention_mask=mask.long(), decoder_input_ids=start)
+    torch.testing.assert_close(vectors_of(backbone, items), said.last_hidden_state[:, 0], rtol=0, atol=1e-6)
+    assert not hasattr(LanguageModelBackbone(str(tiny_models["t5"])).pretrained, "decoder")
+    with pytest.raises(ValueError, match="bert has none"):
+        LanguageModelBackbone(str(tiny_models["bert"]), pooling="decoder")
 
 
 def test_a_text_beyond_the_positions_is_refused(tiny_models: dict, token_items: Callable) -> None:
@@ -144,21 +158,20 @@ def test_a_text_beyond_the_positions_is_refused(tiny_models: dict, token_items: 
             backbone.embed(token_items(129))
 
 
-@pytest.mark.parametrize("name", ["mistral", "qwen2", "qwen3"])
-def test_a_text_fits_into_the_attention_window_or_is_refused(
-    name: str, windowed_models: dict, token_items: Callable
+@pytest.mark.parametrize("name", ["mistral", "qwen2", "qwen3", "qwen3-unused"])
+def test_a_text_longer_than_the_attention_window_is_read_as_the_model_does(
+    name: str, windowed_models: dict, tiny_models: dict, token_items: Callable
 ) -> None:
-    """A window of 8 tokens; Qwen's has its own in the upper layer alone."""
-    backbone = LanguageModelBackbone(str(windowed_models[name]))
-    items = token_items(8, 3, 8)
+    """A window of 8 tokens; Qwen's has its own in the upper layer alone, and one in none."""
+    backbone, items = LanguageModelBackbone(str(windowed_models[name])), token_items(8, 3, 30, 9)
     torch.testing.assert_close(by_layers(backbone, items), by_model(backbone, items), rtol=0, atol=1e-6)
-    with pytest.raises(ValueError, match=r"9 tokens exceeds the 8 .* lower text.max_tokens"):
-        backbone.embed(token_items(9))
-
-
-def test_a_window_that_no_layer_has_does_not_count(tiny_models: dict, windowed_models: dict) -> None:
-    for folder in (tiny_models["qwen3"], windowed_models["qwen3-unused"]):
-        assert LanguageModelBackbone(str(folder))._layout.longest == 130
+    backbone.pretrained.config.sliding_window = None
+    for layer in backbone.layers:
+        layer.self_attn.sliding_window = None
+    unbounded = by_layers(backbone, items)
+    assert torch.equal(unbounded, by_layers(LanguageModelBackbone(str(windowed_models[name])), items)) == (
+        name == "qwen3-unused"
+    )
 
 
 def test_items_without_text_are_refused(tiny_models: dict) -> None:
@@ -170,8 +183,9 @@ def test_poolings_of_two_tokens() -> None:
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])
     assert build_pooling("mean", 2)(hidden).tolist() == [[2.0, 4.0]]
     assert build_pooling("cls", 2)(hidden).tolist() == [[1.0, 2.0]]
+    assert build_pooling("last", 2)(hidden).tolist() == hidden[:, -1].tolist()
     assert build_pooling("attention", 2)(hidden).tolist() == [[2.0, 4.0]]  # a zero query weighs all alike
-    with pytest.raises(ValueError, match="choose mean, cls or attention"):
+    with pytest.raises(ValueError, match="choose mean, cls, last, attention or decoder"):
         build_pooling("max", 2)
 
 

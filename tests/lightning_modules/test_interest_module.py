@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
@@ -26,7 +27,13 @@ class HalfStrategy:
         self.steps = []
 
     def plan(self, pretrained, layers):
-        return Plan("exact", lambda name: True, lambda name: 0.5, lambda: torch.tensor(2.0), self.steps.append)
+        return Plan(
+            identity="exact",
+            trains=lambda name: True,
+            lr_scale=lambda name: 0.5,
+            regulariser=lambda: torch.tensor(2.0),
+            after_step=lambda made, total: self.steps.append((made, total)),
+        )
 
 
 @pytest.mark.parametrize("strategy", [FrozenStrategy(), LoraStrategy(), HalfStrategy()])
@@ -40,7 +47,7 @@ def test_groups_are_a_partition_of_what_trains_and_spare_vectors_from_decay(root
     assert set(members) == {id(p) for p in model.parameters() if p.requires_grad}
     inner = {id(p) for p in model.encoder.backbone.pretrained.parameters()}
     for group in groups:
-        assert {p.ndim > 1 for p in group["params"]} == {"weight_decay" not in group}
+        assert {sum(size > 1 for size in p.shape) > 1 for p in group["params"]} == {"weight_decay" not in group}
         assert group.get("weight_decay", 0.0) == 0.0
         half = isinstance(strategy, HalfStrategy)
         assert all(group["lr_scale"] == (0.5 if half and id(p) in inner else 1.0) for p in group["params"])
@@ -59,13 +66,47 @@ def test_a_strategys_rate_regulariser_and_hook_are_heeded(root, tiny_bert, monke
     module = lightning_module(data, small_model(data, tiny_bert, strategy=strategy), lr=0.1)
     run = trainer(accumulate_grad_batches=3)
     run.fit(module, datamodule=data)
-    assert strategy.steps == [1, 2, 3, 4, 5]  # 13 batches, three to a step
+    assert strategy.steps == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]  # 13 batches, three to a step
     assert {group["initial_lr"] for group in run.optimizers[0].param_groups} == {0.1, 0.05}
     batch = next(iter(data.train_dataloader()))
     module.eval()
     monkeypatch.setattr(module, "log", lambda *_, **__: None)  # no trainer runs now
     bare = module.model.loss(batch, module.loss)
     torch.testing.assert_close(module.training_step(batch, 0), bare + 2)
+
+
+class LateStrategy:
+    """The upper layer from the start, the rest from half of all steps on."""
+
+    def plan(self, pretrained, layers):
+        return Plan(
+            identity="exact", trains=lambda name: True, starts=lambda name: 0.0 if "encoder.layer.1" in name else 0.5
+        )
+
+
+@pytest.mark.parametrize(("steps", "moved"), [(3, False), (4, True)])
+def test_what_begins_later_stays_bit_for_bit_until_then(root, tiny_bert, steps, moved):
+    data = small_data(root, tiny_bert)
+    module = lightning_module(data, small_model(data, tiny_bert, strategy=LateStrategy()), lr=0.1)
+    before = {name: p.detach().clone() for name, p in module.model.named_parameters()}
+    run = trainer(StopAfter(steps), accumulate_grad_batches=3)  # 5 steps; 2.5 of them are over after the third
+    run.fit(module, datamodule=data)
+    late = [name for name in before if ".pretrained." in name and "encoder.layer.1" not in name and "key" not in name]
+    for name, parameter in module.model.named_parameters():
+        if name in late:
+            assert torch.equal(parameter, before[name]) != moved, name
+        elif "encoder.layer.1.attention.self.value" in name:
+            assert not torch.equal(parameter, before[name])
+
+
+class StopAfter(pl.Callback):
+    """Ends training after so many steps of a longer plan."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer, *_):
+        trainer.should_stop = trainer.global_step >= self.steps
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_top_k_leaves_layers_below_without_dropout(tiny_models: dict, minilm_pat
 
 
 def test_top_k_of_a_model_in_one_piece_leaves_its_token_table(tiny_models: dict) -> None:
-    encoder = Encoder(LanguageModelBackbone(str(tiny_models["distilbert"])), TopKStrategy(k=1))
+    encoder = Encoder(LanguageModelBackbone(str(tiny_models["albert"])), TopKStrategy(k=1))
     names = trained_names(encoder)
     assert "embeddings.word_embeddings.weight" not in names
     assert len(names) == len(list(encoder.backbone.pretrained.parameters())) - 1
