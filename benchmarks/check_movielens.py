@@ -29,6 +29,7 @@ LORA = (
     "text.max_tokens=24",
     "datamodule.users_per_step=64",
     "optimizer.lr=5e-3",
+    "language_model_lr=5e-3",
     "trainer.max_epochs=3",
 )
 """Chosen on validation, and by what two cores do in about twenty minutes a corpus (docs/log.md)."""

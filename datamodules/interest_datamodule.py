@@ -15,6 +15,7 @@ from datamodules.batching.loaders import ResumableLoader, TrainingSteps, block_l
 from datamodules.batching.log import EventLog
 from datamodules.batching.query_blocks import QueryBlocks, group_queries
 from datamodules.corpus import DataError, Source
+from datamodules.few_shot import FewShot
 from datamodules.preparing.preparation import Filters, prepare
 from datamodules.preparing.prepared import Prepared, Split, Splitter
 from datamodules.text.template import TemplateText, TextTable
@@ -25,9 +26,10 @@ from datamodules.types import Items, QueryBlock, Ragged
 class InterestDataModule(pl.LightningDataModule):
     """source -> filters -> split -> objective and candidates -> batches; blocks of queries for evaluation.
 
-    YAML sets source, filters, users_per_step (examples that make one optimizer step of one process) and num_workers.
-    Code supplies the rest: the chosen split, text, objective and candidates, `root` (where prepared data is kept),
-    `tokenizer` (the folder of the language model that reads, None where none does) and the seed.
+    YAML sets source, filters, users_per_step (examples that make one optimizer step of one process), num_workers and
+    few_shot (which training events are labels, see `datamodules.few_shot`; null: all of them). Code supplies the rest:
+    the chosen split, text, objective and candidates, `root` (where prepared data is kept), `tokenizer` (the folder of
+    the language model that reads, None where none does) and the seed.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class InterestDataModule(pl.LightningDataModule):
         text: TemplateText | None = None,
         tokenizer: Path | None = None,
         filters: Filters = Filters(),  # noqa: B008  # frozen
+        few_shot: FewShot | None = None,
         users_per_step: int = 128,
         num_workers: int = 0,
         seed: int = 0,
@@ -48,6 +51,7 @@ class InterestDataModule(pl.LightningDataModule):
         if users_per_step < 1:
             raise ValueError(f"users_per_step is {users_per_step}; a step needs at least 1 user")
         self.source, self.filters, self.splitter, self.text = source, filters, split, text
+        self.few_shot = few_shot
         self.objective, self.candidates, self.root, self.tokenizer = objective, candidates, root, tokenizer
         self.users_per_step, self.num_workers, self.seed = users_per_step, num_workers, seed
         self.validation_sample: int | None = None
@@ -68,7 +72,8 @@ class InterestDataModule(pl.LightningDataModule):
     @cached_property
     def split_of(self) -> Split:
         """Which events train, and what is asked in validation and test."""
-        return self.splitter(self.prepared)
+        whole = self.splitter(self.prepared)
+        return whole if self.few_shot is None else self.few_shot(self.prepared, whole)
 
     @cached_property
     def log(self) -> EventLog:
@@ -82,7 +87,7 @@ class InterestDataModule(pl.LightningDataModule):
         if not len(made):
             raise DataError(
                 f"no user of {self.prepared.name!r} has 2 training events, so training can ask nothing: loosen the "
-                "filters or choose another split"
+                "filters, choose another split or leave more labels to few_shot"
             )
         return made
 

@@ -57,12 +57,12 @@ def digest_pretrained(path: Path) -> str:
     weights = next((found for pattern in _WEIGHTS if (found := sorted(path.glob(pattern)))), [])
     if not weights:
         raise DataError(f"holds no weights ({' or '.join(_WEIGHTS)}); give the folder of a whole model", file=path)
-    return _digest_files([*path.glob("config.json"), *weights, *_tokenizer_files(path)])
+    return _digest_files([*path.glob("config.json"), *weights, *tokenizer_files(path)])
 
 
 def digest_tokenizer(path: Path) -> str:
     """Digest of a folder's tokenizer files (and config, which may name the tokenizer's kind)."""
-    files = _tokenizer_files(path)
+    files = tokenizer_files(path)
     if not files:
         raise DataError(
             "holds no tokenizer (tokenizer.json, vocab.txt, ...); give the folder of a whole model", file=path
@@ -70,7 +70,8 @@ def digest_tokenizer(path: Path) -> str:
     return _digest_files([*path.glob("config.json"), *files])
 
 
-def _tokenizer_files(path: Path) -> list[Path]:
+def tokenizer_files(path: Path) -> list[Path]:
+    """What a folder's tokenizer is made of."""
     return sorted({file for pattern in _TOKENIZER_FILES for file in path.glob(pattern)})
 
 

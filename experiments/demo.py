@@ -32,10 +32,17 @@ TEXT = (
     "datamodule.users_per_step=250",
     "trainer.max_epochs=3",
 )
+
+
+def rates(rate: str) -> tuple[str, str]:
+    """One learning rate for the language model and for what stands behind it."""
+    return f"optimizer.lr={rate}", f"language_model_lr={rate}"
+
+
 SWEEPS = (
     BASELINES,
-    ("name=demo-text", *TEXT, "strategy=frozen,lora,pfeiffer", "optimizer.lr=3e-3"),
-    ("name=demo-text-full", *TEXT, "strategy=full", "optimizer.lr=3e-4"),
+    ("name=demo-text", *TEXT, "strategy=frozen,lora,pfeiffer", *rates("3e-3")),
+    ("name=demo-text-full", *TEXT, "strategy=full", *rates("3e-4")),
 )
 COLUMNS = ("test/ndcg@10", "test/hr@10", "test/cold/hr@10")
 

@@ -21,9 +21,9 @@ from datamodules.text.tokens import Tokens, tokenise
 from experiments.config.compose import compose
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder, pretrained_names
-from experiments.description import corpus_facts, examples_grid, facts_grid, filters_grid, split_facts, text_facts
+from experiments.corpus import prepared_of
+from experiments.description import corpus_facts, examples_grid, facts_grid, filters_grid, split_grids, text_facts
 from experiments.faults import told
-from experiments.runs.plan import prepared_of
 from experiments.tables.console import show
 from experiments.tables.grid import Grid, Report
 
@@ -46,10 +46,11 @@ def print_description(overrides: Sequence[str]) -> None:
 def describe(config: dict[str, Any], prepared: Prepared) -> Report:
     """All tables. Raises `DataError` where the split or the text cannot be made."""
     splitter: Any = instantiate(config["split"])
+    few_shot: Any = instantiate(config["datamodule"].get("few_shot"))
     grids = [
         filters_grid(prepared),
         facts_grid(f"Corpus {prepared.name}", corpus_facts(prepared)),
-        facts_grid("Split", split_facts(prepared, splitter(prepared))),
+        *split_grids(prepared, splitter(prepared), few_shot),
     ]
     return Report((*grids, *_text_grids(config, prepared)), (), ())
 

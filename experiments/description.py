@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from datamodules.few_shot import FewShot
 from datamodules.preparing.prepared import Prepared, QuerySet, Split
 from datamodules.text.template import TextTable
 from datamodules.text.tokens import Tokens
@@ -52,6 +53,28 @@ def split_facts(prepared: Prepared, split: Split) -> Facts:
         facts[f"{name} queries"] = f"{len(queries.user):,}, answers to one: {spread(np.diff(queries.offsets))}"
         facts[f"{name} answers never trained on"] = share(cold_share(prepared, queries, counts))
     return facts
+
+
+def split_grids(prepared: Prepared, split: Split, few_shot: FewShot | None) -> list[Grid]:
+    """The split as training sees it, and, where labels are few, how many users and targets that leaves."""
+    if few_shot is None:
+        return [facts_grid("Split", split_facts(prepared, split))]
+    few = few_shot(prepared, split)
+    left = facts_grid("What few_shot left", few_shot_facts(prepared, split, few))
+    return [facts_grid("Split", split_facts(prepared, few)), left]
+
+
+def few_shot_facts(prepared: Prepared, whole: Split, few: Split) -> Facts:
+    """Users, training events and targets with few labels, and of how many. A target is a training event with another
+    one before it; both objectives ask for each of them once."""
+
+    def of(split: Split) -> tuple[int, int, int]:
+        labels = split.train_stop - prepared.offsets[:-1]
+        return int((labels > 0).sum()), int(labels.sum()), int(np.maximum(labels - 1, 0).sum())
+
+    words = ("users with training events", "training events", "targets")
+    pairs = zip(words, of(few), of(whole), strict=True)
+    return {word: f"{left:,} of {total:,} ({share(left / total if total else 0.0)})" for word, left, total in pairs}
 
 
 def training_counts(prepared: Prepared, split: Split) -> np.ndarray:

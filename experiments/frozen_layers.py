@@ -1,7 +1,8 @@
 """What the frozen layers of a language model say of the texts: computed once, kept on disk, shared by all runs.
 
 A layer below the lowest that trains says the same in every epoch. Where nothing of the model trains, one vector of each
-text is kept (`features`), else one of each token at the first layer that trains (`states`).
+text is kept (`features`), else one of each token at the first layer that trains (`states`). A network that reads what
+the layers say at several taps has those of all taps, side by side.
 """
 
 import hashlib
@@ -102,8 +103,10 @@ def states(encoder: Encoder, data: InterestDataModule, cache: Path, kept: Kept) 
             atomic_write(path.with_suffix(".json"), json.dumps({"largest_error": largest}))
 
     if not path.exists():
-        size = len(tokens.values) * pretrained(encoder).config.hidden_size * np.dtype(dtype).itemsize
-        what = f"what the lowest {encoder.lowest} layers say of {len(tokens.values):,} tokens"
+        places = max(1, len(taps(encoder)))
+        size = len(tokens.values) * places * pretrained(encoder).config.hidden_size * np.dtype(dtype).itemsize
+        where = f", at {places} places" if places > 1 else ""
+        what = f"what the lowest {encoder.lowest} layers say of {len(tokens.values):,} tokens{where}"
         print(f"keeping {what}: {size / 1e6:,.0f} MB in {path.parent}", file=sys.stderr, flush=True)
     stored = stored_array(path, len(tokens.values), blocks, dtype)
     if kept == "float16":
@@ -131,8 +134,8 @@ def _said(path: Path) -> str:
 
 
 def key(encoder: Encoder, tokens: Ragged) -> str:
-    """Digest of all that the frozen layers' output depends on: weights, configuration, which layers they are, how their
-    output is pooled where all are frozen, and word pieces."""
+    """Digest of all that the frozen layers' output depends on: weights, configuration, which layers they are and which
+    of them are read, how their output is pooled where all are frozen, and word pieces."""
     above = {id(p) for layer in encoder.backbone.layers[encoder.lowest :] for p in layer.parameters()}
     model, weights = pretrained(encoder), hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
@@ -142,7 +145,13 @@ def key(encoder: Encoder, tokens: Ragged) -> str:
     config = {name: value for name, value in model.config.to_diff_dict().items() if name not in PASSING}
     kinds = [type(part).__name__ for part in encoder.modules()] if encoder.features_reusable else []
     pieces = [hashlib.sha256(array.numpy().tobytes()).hexdigest() for array in (tokens.values, tokens.offsets)]
-    return digest([EPOCH, weights.hexdigest(), repr(sorted(config.items())), encoder.lowest, kinds, pieces])
+    read = [taps(encoder)] if taps(encoder) else []
+    return digest([EPOCH, weights.hexdigest(), repr(sorted(config.items())), encoder.lowest, kinds, pieces, *read])
+
+
+def taps(encoder: Encoder) -> list[int]:
+    """The layers that a network beside the model reads; none where there is no such network."""
+    return [] if encoder.plan.reading is None else list(encoder.plan.reading.taps)
 
 
 def pretrained(encoder: Encoder) -> PreTrainedModel:

@@ -18,11 +18,12 @@ from experiments.asking.approximate import retriever, sample
 from experiments.asking.catalogue import Catalogue, listed
 from experiments.asking.history import of_keys, of_titles
 from experiments.asking.questions import Questions, of_histories, of_users
+from experiments.config.ranker import trains
 from experiments.explaining.record import Record, make_record
 from experiments.frozen_layers import read_once
 from experiments.runs.read import Run, read_record, read_run
 from experiments.training import load_weights
-from experiments.wiring import build_data, build_module, build_scorer, trains
+from experiments.wiring import build_data, build_module, build_scorer
 from lightning_modules.evaluation import rank
 from lightning_modules.interest_module import InterestModule
 from lightning_modules.metrics.protocol import EvaluationProtocol
@@ -165,6 +166,8 @@ def load(run_dir: str | Path, checkpoint: str | Path | None = None) -> LoadedRun
     folder = Path(run_dir).expanduser().absolute()
     results = read_run(folder)
     config = dict(results.config) or read_record(folder / "config.json")
+    if "adaptation" in config:
+        raise DataError("adapted a language model, which recommends nothing by itself; name it as a parent", folder)
     data = build_data(config)
     _require_same_data(results, data)
     if not trains(config):

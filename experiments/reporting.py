@@ -12,6 +12,7 @@ from rich.table import Table
 
 from experiments.config.instantiate import instantiate
 from experiments.results import Outcome
+from experiments.tables.measures import sign_of
 from experiments.wiring import Config
 
 
@@ -58,6 +59,7 @@ def _define(logger: WandbLogger, monitor: str) -> None:
     processes than the first have takes any call."""
     run = logger.experiment
     run.define_metric("trainer/global_step")
-    run.define_metric("valid/*", step_metric="trainer/global_step", summary="max")
+    best = "max" if sign_of(monitor) > 0 else "min"
+    run.define_metric("valid/*", step_metric="trainer/global_step", summary=best)
     run.define_metric("train/loss", step_metric="trainer/global_step", summary="min")
-    run.define_metric(monitor, step_metric="trainer/global_step", summary="max")
+    run.define_metric(monitor, step_metric="trainer/global_step", summary=best)

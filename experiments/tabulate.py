@@ -7,7 +7,7 @@ The table is printed, and written to a file whose path is the last line of stand
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +23,15 @@ from experiments.tables.grid import Report
 from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
 from experiments.tables.measures import require_metrics
+from experiments.tables.picking import pick
 from experiments.tables.report import Content, make_report
-from experiments.tables.rows import make_rows, naming_keys, require_known
+from experiments.tables.rows import Label, make_rows, naming_keys, require_known
 
 WIDTH_OF_A_FILE = 200
 """Columns where output goes to no terminal and so has no width of its own; rich would take 80."""
 
 METRICS = ("test/hr@10", "test/ndcg@10")
+MONITOR = "valid/ndcg@10"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,8 +54,12 @@ def tabulate(options: argparse.Namespace) -> Report:
     if not options.mixed:
         require_comparable(runs)
     require_metrics(options.metrics, runs)
-    keys = tuple(options.by) or naming_keys(runs)
-    require_known(keys, runs)
+    keys = tuple(options.by) or naming_keys(runs, options.pick)
+    require_known((*keys, *options.pick), runs)
+    trials: Mapping[Label, int] = {}
+    if options.pick:
+        picked = pick(runs, keys, options.pick, options.monitor)
+        runs, trials, keys = list(picked.runs), picked.trials, (*keys, *options.pick)
     rows = make_rows(runs, keys)
     return make_report(
         Content(
@@ -64,6 +70,8 @@ def tabulate(options: argparse.Namespace) -> Report:
             reference=find_row(options.reference, rows, keys) if options.reference else None,
             paired=are_comparable(runs),
             source=source_digest(),
+            trials=trials,
+            monitor=options.monitor,
         )
     )
 
@@ -76,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
         "--by", nargs="+", default=[], metavar="KEY", help="settings that name a row (default: in what the runs differ)"
     )
     add("--metrics", nargs="+", default=list(METRICS), metavar="NAME", help=f"columns (default: {' '.join(METRICS)})")
+    add(
+        "--pick",
+        nargs="+",
+        default=[],
+        metavar="KEY",
+        help="of a row's trials of these settings keep the best, such as rate",
+    )
+    add(
+        "--monitor", default=MONITOR, metavar="NAME", help=f"what --pick chooses by, of validation (default: {MONITOR})"
+    )
     add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
     add("--format", choices=("console", "markdown", "latex"), default="console", help="console also writes Markdown")
     add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")

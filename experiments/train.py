@@ -9,62 +9,21 @@ reason stands on standard error. Imports no torch, for
 it is started once per job.
 """
 
-import os
-import sys
-import traceback
-
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiments.config.check import ConfigError
-from experiments.config.compose import as_config_error
-from experiments.config.hardware import cores
-from experiments.faults import INTERRUPTED, sentence
-from experiments.runs.attempt import attempt
-from experiments.runs.plan import plan
+from experiments.runs.program import make_run, run_program
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def task(config: DictConfig) -> bool:
-    """One job. In a sweep a failure is reported and the next job goes on; alone it ends the program."""
-    settings = HydraConfig.get()
-    try:
-        planned = plan(config, settings)
-        finished = attempt(planned, _parallel(settings))
-        if finished:
-            print(planned.folder.path)
-    except (ValueError, OSError) as fault:  # ConfigError, DataError, a source that refuses a number, a folder
-        print(f"error: {sentence(fault)}", file=sys.stderr)
-        finished = False
-    except Exception:
-        if settings.mode != RunMode.MULTIRUN:
-            raise
-        traceback.print_exc()
-        finished = False
-    if not finished and settings.mode != RunMode.MULTIRUN:
-        raise SystemExit(1)
-    return finished
-
-
-def _parallel(settings: DictConfig) -> int:
-    """How many jobs the launcher runs at a time on one machine; joblib's -1 means one per core."""
-    jobs = int(settings.launcher.get("n_jobs", 1)) if settings.mode == RunMode.MULTIRUN else 1
-    return jobs if jobs > 0 else cores()
+    """One job."""
+    return make_run(config)
 
 
 def main() -> None:
-    """Entry point. Hydra is asked to raise, so that a misspelt override reads like every other fault."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        with as_config_error():
-            task()
-    except (ConfigError, OSError) as fault:
-        sys.exit(f"error: {sentence(fault)}")
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    """Entry point."""
+    run_program(task)
 
 
 if __name__ == "__main__":

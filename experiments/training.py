@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.hardware import usable_gpus
 from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
+from experiments.config.ranker import trains
+from experiments.parents import parent_folders, warm_start
 from experiments.quiet import silence
 from experiments.reporting import build_loggers, conclude, tell
-from experiments.results import collect
-from experiments.wiring import Config, build_data, build_module, build_scorer, trains
+from experiments.results import Outcome, collect
+from experiments.tables.measures import sign_of
+from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost, peak_memory
 from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
@@ -40,17 +44,31 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     silence()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = build_data(config)
-    for sentence in idle_settings(config):
-        warnings.warn(sentence, UserWarning, stacklevel=2)
     loggers = build_loggers(config, folder)
-    tables, cost = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
-    outcome = collect(tables, data, folder)
+    outcome, cost = _maker(config)(config, folder, loggers)
     cost["seconds"] = time.perf_counter() - started
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
-    tell(outcome)
     conclude(loggers, config, outcome.metrics | costs)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
+
+
+def _maker(config: Config) -> Callable[[Config, Path, list[Logger]], tuple[Outcome, dict[str, Any]]]:
+    if "adaptation" not in config:
+        return recommend
+    from experiments.adapting import adapt  # which takes trainer and checkpoints from here
+
+    return adapt
+
+
+def recommend(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome, dict[str, Any]]:
+    """Fit a recommender and rank with it."""
+    data = build_data(config)
+    for sentence in idle_settings(config):
+        warnings.warn(sentence, UserWarning, stacklevel=3)
+    tables, cost = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
+    outcome = collect(tables, data, folder)
+    tell(outcome)
+    return outcome, cost
 
 
 def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[str, float | None]]:
@@ -73,6 +91,7 @@ def fit_module(
     """Fit, take the best checkpoint by validation, rank both splits with it."""
     data.prepare_data()
     module = build_module(config, data)
+    warm_start(module, parent_folders(config))
     require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
     cost, best = Cost(), best_checkpoint(folder, config["monitor"])
     trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
@@ -84,24 +103,24 @@ def fit_module(
     return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size} | chunks
 
 
-def best_checkpoint(folder: Path, monitor: str) -> ModelCheckpoint:
-    """Keeps FOLDER/best.ckpt of the epoch with the highest `monitor`.
+def best_checkpoint(folder: Path, monitor: str, name: str = "best") -> ModelCheckpoint:
+    """Keeps FOLDER/NAME.ckpt of the epoch with the best `monitor`.
 
     It saves when validation ends, before last.ckpt is written at the end of the epoch: Lightning moves it behind all
     other callbacks, and saving at the end of the epoch as well, last.ckpt would not know of the best that came with it.
     """
     return ModelCheckpoint(
         folder,
-        filename="best",
+        filename=name,
         monitor=monitor,
-        mode="max",
+        mode="max" if sign_of(monitor) > 0 else "min",
         enable_version_counter=False,
         save_weights_only=True,
         save_on_train_epoch_end=False,
     )
 
 
-def fit(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule, last: Path) -> None:
+def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule | None, last: Path) -> None:
     """Train from the beginning or from `last`. A run that had stopped early when it was interrupted stays stopped; its
     callbacks still learn what they had measured, and the model with which chunks it ended."""
     if not last.exists():
@@ -114,7 +133,7 @@ def fit(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule, l
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
         if isinstance(callback, Cost):
             callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
-    module.memory.load_state_dict(checkpoint.get("chunks", {}))
+    module.on_load_checkpoint(checkpoint)
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:
@@ -143,7 +162,7 @@ def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback], lo
     )
 
 
-def load_weights(module: InterestModule, path: Path) -> None:
+def load_weights(module: pl.LightningModule, path: Path) -> None:
     """The trainable tensors and buffers of a checkpoint into a module built from the same configuration."""
     checkpoint = torch.load(path, map_location=module.device, weights_only=True)
     module.on_load_checkpoint(checkpoint)

@@ -12,10 +12,13 @@ from datamodules.candidates.full import FullCandidates
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder, pretrained_names
-from experiments.frozen_layers import Kept, compute_once
+from experiments.config.ranker import wanted_model
+from experiments.frozen_layers import Kept, compute_once, fit
 from lightning_modules.interest_module import InterestModule
 from lightning_modules.parts.encoder import Encoder
 from lightning_modules.recommender import Recommender
+from lightning_modules.scorers.likelihood import Reader
+from lightning_modules.strategies.frozen import FrozenStrategy
 from lightning_modules.types import Scorer
 
 Config = dict[str, Any]
@@ -41,11 +44,6 @@ class Facts:
         return cls(log.n_items, len(log.behaviours), length, data.item_counts, log.time is not None)
 
 
-def trains(config: Config) -> bool:
-    """Whether the composition has a model to train; a closed-form scorer has no backbone."""
-    return config.get("backbone") is not None
-
-
 def build_data(config: Config) -> InterestDataModule:
     """The data module. Where a language model reads, its tokenizer comes from the folder that the backbone names."""
     folders = [model_folder(name, Path(config["cache_dir"])) for name in pretrained_names(config).values()]
@@ -67,10 +65,12 @@ def build_data(config: Config) -> InterestDataModule:
 
 
 def build_scorer(config: Config, data: InterestDataModule) -> Scorer:
-    """A scorer that is fitted in closed form."""
+    """A scorer that needs no training: fitted in closed form, or over the backbone as it was pretrained."""
     truth = data.prepared.truth
     topics = None if truth is None else torch.tensor(np.asarray(truth.topics), dtype=torch.float32)
     facts = vars(Facts.of(data)) | ({} if topics is None else {"topics": topics})
+    if make := FROM_A_MODEL.get(wanted_model(config)):
+        facts["model"] = make(config, data)
     try:
         return instantiate(config["scorer"], **facts)  # type: ignore[return-value]
     except TypeError as error:
@@ -79,6 +79,35 @@ def build_scorer(config: Config, data: InterestDataModule) -> Scorer:
                 f"scorer=oracle needs known truth, and {data.prepared.name} has none; use datamodule=simulator"
             ) from error
         raise
+
+
+def frozen_encoder(config: Config, data: InterestDataModule) -> Encoder:
+    """The backbone with nothing to train, over the vectors that strategy=frozen keeps; the data get them as well."""
+    cache = Path(config["cache_dir"])
+    _language_model(config)
+    backbone: Any = instantiate(with_folders(config["backbone"], cache), **vars(Facts.of(data)))
+    encoder = Encoder(backbone, FrozenStrategy())
+    fit(encoder, data, cache)
+    return encoder
+
+
+def reader(config: Config, data: InterestDataModule) -> Reader:
+    """The language model's folder, and the texts in order of the rows that events and candidates point to."""
+    return Reader(model_folder(_language_model(config), Path(config["cache_dir"])), data.texts.texts)
+
+
+def _language_model(config: Config) -> str:
+    for name in pretrained_names(config).values():
+        return name
+    scorer = config["scorer"]["_target_"].rpartition(".")[2]
+    raise ValueError(f"{scorer} reads with a language model, and the backbone has none; use backbone=minilm or another")
+
+
+FROM_A_MODEL: dict[str, Callable[[Config, InterestDataModule], object]] = {
+    "Encoder": frozen_encoder,
+    "Reader": reader,
+}
+"""What a scorer without training is given for its `model`, by the type that its signature asks for."""
 
 
 def build_module(config: Config, data: InterestDataModule, frozen: Frozen = compute_once) -> InterestModule:
@@ -109,6 +138,7 @@ def build_module(config: Config, data: InterestDataModule, frozen: Frozen = comp
         protocol=instantiate(config["metrics"]),  # type: ignore[arg-type]
         items=data.items,
         n_items=facts.n_items,
+        language_model_lr=config.get("language_model_lr"),
     )
 
 

@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from datamodules.types import QueryBlock, Ranking
+from lightning_modules.finite import NotFiniteError
 from lightning_modules.metrics.per_query import PerQuery
 from lightning_modules.metrics.protocol import EvaluationProtocol
-from lightning_modules.types import NotFiniteError, Scorer
+from lightning_modules.types import Scorer
 
 ITEMS_PER_BLOCK = {"cpu": 512, "cuda": 16_384}
 """Catalogue items scored at once: on a CPU what its cache holds; any other accelerator counts as a GPU. No setting: it

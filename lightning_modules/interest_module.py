@@ -1,6 +1,5 @@
 """The LightningModule: wires a recommender, its loss and its evaluation to the trainer; thin."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ from datamodules.types import Batch, Items, QueryBlock
 from lightning_modules.checkpoint import frozen_digest, kept_state, require_same_model
 from lightning_modules.clipping import clip
 from lightning_modules.evaluation import rank
+from lightning_modules.finite import require_finite
 from lightning_modules.memory_retry import MemoryRetry
 from lightning_modules.metrics.per_query import PerQuery
 from lightning_modules.metrics.protocol import EvaluationProtocol
@@ -25,7 +25,8 @@ from lightning_modules.parameter_groups import parameter_groups
 from lightning_modules.recommender import Recommender
 from lightning_modules.schedulers import held_back
 from lightning_modules.scorers.trained import TrainedScorer
-from lightning_modules.types import Loss, require_finite
+from lightning_modules.step_count import total_steps
+from lightning_modules.types import Loss
 
 
 class InterestModule(pl.LightningModule):
@@ -33,6 +34,8 @@ class InterestModule(pl.LightningModule):
 
     optimizer: parameter groups -> optimizer. scheduler: (optimizer, total_steps) -> schedule, moved at every optimizer
     step. items: gives the rows of the catalogue on this machine (all of them), n_items of which are candidates.
+    language_model_lr: learning rate of what the strategy trains in or beside the language model, where it differs from
+    the optimizer's own; pretrained weights want smaller steps than what is new.
     Checkpoints hold buffers and trainable tensors alone, with a digest of the frozen rest.
     """
 
@@ -49,12 +52,13 @@ class InterestModule(pl.LightningModule):
         protocol: EvaluationProtocol,
         items: Callable[[], Items],
         n_items: int,
+        language_model_lr: float | None = None,
     ) -> None:
         super().__init__()
         self.strict_loading = False  # frozen tensors are not in the checkpoint; on_load_checkpoint checks instead
         self.model, self.loss = model, loss
         self.optimizer_for, self.scheduler_for, self.protocol = optimizer, scheduler, protocol
-        self.items, self.n_items = items, n_items
+        self.items, self.n_items, self.language_model_lr = items, n_items, language_model_lr
         self.scorer = TrainedScorer(model, n_items)
         self.memory = MemoryRetry(model.encoder)
         self.ranked = torch.nn.ModuleDict(  # type: ignore[assignment]  # a mapping that moves with the module
@@ -62,10 +66,11 @@ class InterestModule(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """One group for each (decay, rate) pair; their union is exactly what trains."""
+        """One group for each way of training; their union is exactly what trains."""
         optimizer = self.optimizer_for(parameter_groups(self.model))
         for group in optimizer.param_groups:
-            group["lr"] *= group["lr_scale"]
+            own = self.language_model_lr if group["of_strategy"] else None
+            group["lr"] = group["lr_scale"] * (group["lr"] if own is None else own)
         schedule = held_back(self.scheduler_for(optimizer, total_steps=self._total_steps()), self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -153,17 +158,7 @@ class InterestModule(pl.LightningModule):
         return loss if regulariser is None else loss + regulariser()
 
     def _total_steps(self) -> int:
-        """Optimizer steps of the whole run. The trainer's own estimate would load the data before a resumed run has
-        told its loader where to go on, and it would start the epoch anew."""
-        trainer = self.trainer
-        batches, limit = trainer.datamodule.steps_per_epoch(), trainer.limit_train_batches  # type: ignore[attr-defined]
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        epoch = math.ceil(batches / trainer.accumulate_grad_batches)
-        limits = [] if trainer.max_epochs in (None, -1) else [epoch * trainer.max_epochs]
-        limits += [] if trainer.max_steps < 0 else [trainer.max_steps]
-        if not limits:
-            raise ValueError("a schedule needs to know its end: set trainer.max_epochs or trainer.max_steps")
-        return min(limits)
+        return total_steps(self.trainer, self.trainer.datamodule.steps_per_epoch())  # type: ignore[attr-defined]
 
     def _catalogue(self) -> Items:
         """All rows, read by the language model in the precision of training, which Lightning sets for steps alone; the

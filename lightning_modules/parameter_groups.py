@@ -9,24 +9,27 @@ from lightning_modules.recommender import Recommender
 
 
 def parameter_groups(model: Recommender) -> list[dict[str, Any]]:
-    """Groups with `params`, `lr_scale`, `starts` and, where decay is off, `weight_decay` 0.
+    """Groups with `params`, `of_strategy`, `lr_scale`, `starts` (see `Trainable`) and, where decay is off,
+    `weight_decay` 0.
 
     Weight decay leaves out biases, gains of norms, scalars and everything else that is a vector, whatever its shape:
     the factors of IA3 are rows and columns, and decay would pull them from one to nothing. Raises `RuntimeError` where
     the groups miss or repeat a trainable tensor.
     """
-    members: dict[tuple[float, float, bool], list[nn.Parameter]] = defaultdict(list)
+    members: dict[tuple[bool, float, float, bool], list[nn.Parameter]] = defaultdict(list)
     for entry in model.encoder.trainable():
-        members[entry.lr_scale, entry.starts, _decays(entry.parameter)].append(entry.parameter)
+        key = (entry.of_strategy, entry.lr_scale, entry.starts, _decays(entry.parameter))
+        members[key].append(entry.parameter)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not name.startswith("encoder."):
-            members[1.0, 0.0, _decays(parameter)].append(parameter)
+            members[False, 1.0, 0.0, _decays(parameter)].append(parameter)
     grouped = [id(parameter) for group in members.values() for parameter in group]
     if sorted(grouped) != sorted(id(p) for p in model.parameters() if p.requires_grad):
         raise RuntimeError("the parameter groups do not hold every trainable tensor exactly once")
     return [
-        {"params": group, "lr_scale": scale, "starts": starts} | ({} if decays else {"weight_decay": 0.0})
-        for (scale, starts, decays), group in members.items()
+        {"params": group, "of_strategy": ours, "lr_scale": scale, "starts": starts}
+        | ({} if decays else {"weight_decay": 0.0})
+        for (ours, scale, starts, decays), group in members.items()
     ]
 
 

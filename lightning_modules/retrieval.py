@@ -23,13 +23,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from datamodules.types import QueryBlock, Ranking
+from lightning_modules.finite import require_finite
 from lightning_modules.heads.dot import DotHead
 from lightning_modules.heads.graph import GraphHead
 from lightning_modules.intervals import Interval, mean_interval
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.parts.full_precision import full_precision
 from lightning_modules.recommender import Recommender
-from lightning_modules.types import Asked, Head, Interests, Pool, require_finite
+from lightning_modules.types import Asked, Head, Interests, Pool
 
 if TYPE_CHECKING:  # an extra
     from usearch.index import Index

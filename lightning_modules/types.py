@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
@@ -251,15 +250,3 @@ class Metric(Protocol):
     def name(self) -> str: ...
 
     def __call__(self, ranking: Ranking) -> Float[Tensor, " Q"]: ...
-
-
-class NotFiniteError(RuntimeError):
-    """A score, loss or state is NaN or infinite; the message names the place."""
-
-
-def require_finite(values: Tensor, place: str) -> Tensor:
-    """Return `values`, or raise `NotFiniteError` saying where it went wrong and how often."""
-    bad = int((~torch.isfinite(values)).sum())
-    if bad:
-        raise NotFiniteError(f"{bad} of {values.numel()} values are NaN or infinite in {place}")
-    return values

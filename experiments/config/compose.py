@@ -20,13 +20,13 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 FOLDERS = ("data_dir", "runs_dir", "cache_dir")
 
 
-def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The configuration that `python -m experiments.train OVERRIDES` would run, for notebooks, programs and tests.
+def compose(overrides: Sequence[str] = (), program: str = "train") -> dict[str, Any]:
+    """The configuration that `python -m experiments.PROGRAM OVERRIDES` would run, for notebooks, programs and tests.
 
     Raises `ConfigError` with all faults, Hydra's included.
     """
     with as_config_error(), initialize_config_dir(str(CONF), version_base="1.3"):
-        return plain(hydra_compose("train", list(overrides)))
+        return plain(hydra_compose(program, list(overrides)))
 
 
 @contextmanager

@@ -9,14 +9,18 @@ from fnmatch import fnmatchcase
 from datamodules.storage import digest
 from experiments.config.annotation import is_float, is_node
 from experiments.config.check import SPECIAL
+from experiments.config.ranker import trains
 from experiments.config.signature import Parameter, signature
 
-RESULTS_EPOCH = 2
+RESULTS_EPOCH = 3
 """Raised whenever the same configuration gives other numbers: a changed default, or a changed computation."""
 
 NEUTRAL = (
     "name",
     "rerun",
+    "learning_rate",  # stands in the optimizer
+    "learning_rates",
+    "rate",
     "data_dir",
     "runs_dir",
     "cache_dir",
@@ -41,9 +45,9 @@ NEUTRAL = (
 
 TRAINING_ONLY = (
     *("candidates", "optimizer", "scheduler", "trainer", "callbacks", "monitor"),
-    *("tokens_per_chunk", "frozen_states"),
+    *("tokens_per_chunk", "frozen_states", "language_model_lr"),
 )
-"""Read only where something trains; without a backbone nothing does."""
+"""Read only where something trains."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,15 @@ class Circumstances:
 
 def run_digest(config: dict[str, object], circumstances: Circumstances) -> str:
     """12 hexadecimal characters. Neither the order of keys nor a default written out changes them."""
-    trains = bool(config.get("backbone"))
-    counted = {key: value for key, value in config.items() if trains or key not in TRAINING_ONLY}
+    counted = {key: value for key, value in config.items() if trains(config) or key not in TRAINING_ONLY}
     whole = {"epoch": RESULTS_EPOCH, "config": essence(counted), "circumstances": asdict(circumstances)}
     return digest(whole)[:12]
 
 
 def run_name(config: dict[str, object], choices: dict[str, str]) -> str:
     """The readable part of a run's id: the choices that a person compares by, and the seed."""
-    words = [choices.get(seam) for seam in ("datamodule", "backbone", "strategy", "head")]
-    if not config.get("backbone"):
+    words = [choices.get(seam) for seam in ("datamodule", "backbone", "adaptation", "strategy", "head")]
+    if not trains(config):
         words.append(choices.get("scorer"))
     return "-".join([word.replace("/", "_") for word in words if word] + [f"s{config.get('seed', 0)}"])
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.config.check import ConfigError
 from experiments.config.pretrained import pretrained_names
+from experiments.config.ranker import trains
 from experiments.config.signature import nearest, signature
 
 MODEL_SEAMS = ("strategy", "interest", "head", "loss")
@@ -13,9 +14,10 @@ MODEL_SEAMS = ("strategy", "interest", "head", "loss")
 
 def idle_settings(config: dict[str, Any]) -> list[str]:
     """One sentence for each choice without effect, beginning with its path and ending with the way out."""
-    if not config.get("backbone"):
+    if not trains(config):
         chosen = [seam for seam in MODEL_SEAMS if config.get(seam)]
-        return [f"{seam}: nothing trains without a backbone; leave it out with ~{seam}" for seam in chosen]
+        why = "this scorer takes the model as it is" if config.get("backbone") else "nothing trains without a backbone"
+        return [f"{seam}: {why}; leave it out with ~{seam}" for seam in chosen]
     if pretrained_names(config):
         return []  # whether frozen layers lie below one that trains is known once there is a model
     found = ["text: nothing in this composition reads text; leave it out with ~text"] if config.get("text") else []

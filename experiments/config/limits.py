@@ -3,19 +3,20 @@
 from typing import Any
 
 from experiments.config.check import ConfigError
+from experiments.config.ranker import trains
 
 
 def require_within_limits(config: dict[str, Any]) -> None:
     """Raise `ConfigError` with every fault: a seed that is no whole number from 0 on, a training without epochs, an
     optimizer whose gradients cannot be clipped."""
-    faults = _unclippable(config) if config.get("backbone") else []
+    faults = _unclippable(config) if trains(config) else []
     seed = config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         faults.append(f"seed: is {seed!r}; a seed is a whole number from 0 on (several want a sweep: -m seed=0,1,2)")
     trainer = config.get("trainer") or {}
     epochs, steps = trainer.get("max_epochs", 1), trainer.get("max_steps", -1)
     endless = epochs in (None, -1)
-    if config.get("backbone") and ((not endless and epochs < 1) or (endless and steps < 1)):
+    if trains(config) and ((not endless and epochs < 1) or (endless and steps < 1)):
         faults.append(f"trainer.max_epochs: is {epochs}; a model trains for at least 1 epoch")
     if faults:
         raise ConfigError(faults)

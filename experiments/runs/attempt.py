@@ -80,7 +80,7 @@ def _write(plan: Plan, action: Action, threads: int) -> None:
     elif action == "restart":
         folder.forget_checkpoints()
     begun = folder.read("provenance.json") if action == "resume" else {}
-    record = provenance.record(plan.overrides, threads) | plan.record()
+    record = provenance.record(plan.program, plan.overrides, threads) | plan.record()
     # What two sources made together is a result of neither: it stays marked by the first.
     record |= {key: begun[key] for key in ("source_digest", "commit", "dirty", "started") if key in begun}
     folder.path.mkdir(parents=True, exist_ok=True)

@@ -6,16 +6,17 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from datamodules.preparing.preparation import Filters, prepare
-from datamodules.preparing.prepared import Prepared
 from experiments.config import hardware
+from experiments.config.adaptable import keep_what_adapts
 from experiments.config.compose import plain
 from experiments.config.identity import Circumstances, run_digest, run_name
 from experiments.config.idle import require_one_ranker
-from experiments.config.instantiate import instantiate
 from experiments.config.limits import require_within_limits
 from experiments.config.precision import resolve
 from experiments.config.pretrained import pretrained_digests
+from experiments.config.ranker import trains
+from experiments.corpus import prepared_of
+from experiments.parents import adopt
 from experiments.runs.folder import RunFolder
 
 
@@ -28,6 +29,11 @@ class Plan:
     overrides: tuple[str, ...]
     choices: dict[str, str]
     circumstances: Circumstances
+
+    @property
+    def program(self) -> str:
+        """Which program of `experiments` makes such runs."""
+        return "adapt" if "adaptation" in self.config else "train"
 
     @property
     def devices(self) -> int:
@@ -49,11 +55,16 @@ class Plan:
 def plan(config: DictConfig, hydra: DictConfig) -> Plan:
     """Check the configuration, prepare its data where that was not done before, and name the run.
 
-    Raises `ConfigError` with all faults of the configuration, `DataError` where the data cannot be used.
+    Raises `ConfigError` with all faults of the configuration or of the runs that it names as parents, `DataError` where
+    the data cannot be used.
     """
     effective = plain(config)
     require_within_limits(effective)
-    require_one_ranker(effective)
+    adopt(effective)
+    if "adaptation" in effective:
+        keep_what_adapts(effective)
+    else:
+        require_one_ranker(effective)
     circumstances = _circumstances(effective)
     choices = {key: value for key, value in hydra.runtime.choices.items() if value and not key.startswith("hydra")}
     name = run_name(effective, choices)
@@ -67,8 +78,8 @@ def _circumstances(config: dict[str, Any]) -> Circumstances:
     A scorer in closed form counts and adds in one process, whatever the hardware offers to models.
     """
     trainer = config.get("trainer", {})
-    accelerator, trains = trainer.get("accelerator", "auto"), bool(config.get("backbone"))
-    asked = trainer.get("precision", "auto") if trains else "32-true"
+    accelerator, trained = trainer.get("accelerator", "auto"), trains(config)
+    asked = trainer.get("precision", "auto") if trained else "32-true"
     precision = resolve(asked, accelerator, Path(config["cache_dir"]))
     devices = hardware.device_count(trainer.get("devices", 1), accelerator)
     if trainer:
@@ -76,18 +87,10 @@ def _circumstances(config: dict[str, Any]) -> Circumstances:
     return Circumstances(
         data=prepared_of(config).digest,
         precision=str(precision),
-        world_size=devices * trainer.get("num_nodes", 1) if trains else 1,
+        world_size=devices * trainer.get("num_nodes", 1) if trained else 1,
         pretrained=pretrained_digests(config),
         parents=tuple(config.get("parents", ())),
     )
-
-
-def prepared_of(config: dict[str, Any]) -> Prepared:
-    """The prepared corpus of a configuration, made now unless it lies in `cache_dir` already."""
-    chosen = config["datamodule"]
-    filters: Any = instantiate(chosen["filters"]) if "filters" in chosen else Filters()
-    source: Any = instantiate(chosen["source"])
-    return prepare(source, filters, Path(config["cache_dir"]))
 
 
 def _folder(runs_dir: Path, name: str, digest: str) -> Path:

@@ -38,7 +38,7 @@ def source_digest(root: Path = ROOT) -> str:
     return whole.hexdigest()[:16]
 
 
-def record(overrides: tuple[str, ...], threads: int) -> dict[str, Any]:
+def record(program: str, overrides: tuple[str, ...], threads: int) -> dict[str, Any]:
     """What is known when a run begins. `commit` and `dirty` are null outside a git repository."""
     commit = _git("rev-parse", "HEAD")
     status = _git("status", "--porcelain", "--untracked-files=normal")
@@ -49,7 +49,7 @@ def record(overrides: tuple[str, ...], threads: int) -> dict[str, Any]:
         "versions": versions(),
         "threads": threads,
         "hardware": hardware.describe(),
-        "command": shlex.join(["python", "-m", "experiments.train", *overrides]),
+        "command": shlex.join(["python", "-m", f"experiments.{program}", *overrides]),
         "started": now(),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from experiments.config.ranker import trains
 from experiments.runs.read import Run
 from experiments.tables.columns import Column
 from experiments.tables.measures import ENOUGH_SEEDS
@@ -14,6 +15,7 @@ SETTINGS = (
     ("data", "datamodule.source"),
     ("filters", "datamodule.filters"),
     ("split", "split"),
+    ("labels", "datamodule.few_shot"),
     ("text", "text"),
     ("history masked", "metrics.mask_history"),
     ("objective", "objective"),
@@ -55,7 +57,7 @@ def describe(node: Any) -> str:
 def _settings(runs: Sequence[Run]) -> Iterator[str]:
     """One sentence of what is equal, and one of what is not and so belongs to the comparison. A closed-form scorer has
     no loss and no dropout, so only rows that train are asked where there are some."""
-    trained = [run for run in runs if run.config.get("backbone")]
+    trained = [run for run in runs if trains(run.config)]
     among = "all rows" if len(trained) in (0, len(runs)) else "all rows that train"
     runs = trained or runs
     stated = [*((word, [_state(run, path) for run in runs]) for word, path in SETTINGS)]

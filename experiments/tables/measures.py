@@ -16,7 +16,7 @@ from lightning_modules.intervals import mean_interval
 ENOUGH_SEEDS = 3
 """From this many seeds on a deviation over seeds is stated; below it, an interval over queries."""
 
-LOWER_IS_BETTER = ("loss", "mae", "rmse")
+LOWER_IS_BETTER = ("loss", "mae", "perplexity", "rmse")
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def require_metrics(metrics: Sequence[str], runs: Sequence[Run]) -> None:
 
 def _of_run(run: Run, metric: str) -> PerQuery | None:
     split, *middle, name = metric.split("/")
-    if not metric.count("/") or (middle and middle != ["cold"]):
-        return None
+    if not metric.count("/") or (middle and middle != ["cold"]) or run.config.get("adaptation"):
+        return None  # what adapts a language model answers no queries
     table = run.queries(split)
     if name not in table.column_names:
         return None

@@ -1,7 +1,7 @@
 """Put a table together: accuracy with its marks, cost, the differences behind the marks, caption and footnotes."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from string import ascii_lowercase
 
 from experiments.runs.read import Run
@@ -19,7 +19,8 @@ EQUAL, DIFFERENT, DIRTY, STALE = "≈", "*", "†", "‡"
 @dataclass(frozen=True)
 class Content:
     """What is shown: rows named by `keys`, measured by `metrics`. reference: the row that the user wants all others
-    compared with. paired: whether rows share their queries. source: digest of the present source, "" if unknown."""
+    compared with. paired: whether rows share their queries. source: digest of the present source, "" if unknown.
+    trials: how many each row spent, where one of several was chosen, by `monitor`."""
 
     title: str
     keys: tuple[str, ...]
@@ -28,6 +29,8 @@ class Content:
     reference: Label | None = None
     paired: bool = True
     source: str = ""
+    trials: Mapping[Label, int] = field(default_factory=dict)
+    monitor: str = ""
 
 
 def make_report(content: Content) -> Report:
@@ -37,15 +40,25 @@ def make_report(content: Content) -> Report:
     grids = [_accuracy_and_cost(content, columns, reasons), *_differences(content, columns)]
     name = "" if content.reference is None else _name(content.reference)
     notes = [*_signs(content, columns, name), *((sign, text) for text, sign in reasons.items())]
-    return Report(tuple(grids), caption(content.rows, columns, name), tuple(notes))
+    return Report(tuple(grids), (*caption(content.rows, columns, name), *_budget(content)), tuple(notes))
+
+
+def _budget(content: Content) -> Iterator[str]:
+    """Whether every row had the same chances."""
+    counts = sorted(set(content.trials.values()))
+    if counts:
+        each = f"{counts[0]} trials of each row" if len(counts) == 1 else f"a row's trials (unequal: {counts})"
+        yield f"Chosen by {content.monitor} among {each}, never by the test."
 
 
 def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dict[str, str]) -> Grid:
     seeds = ("seeds",) if len({len(row.done) for row in content.rows if row.done}) > 1 else ()
+    seeds = (*seeds, "trials") if content.trials else seeds
     header = (*(content.keys or ("run",)), *content.metrics, *seeds, *(cost.header for cost in COSTS))
     rows = []
     for row in content.rows:
-        count = [Cell(str(len(row.done)))] if seeds else []
+        count = [Cell(str(len(row.done)))] if "seeds" in seeds else []
+        count += [Cell(str(content.trials[row.label]))] if content.trials else []
         cells = [_accuracy_cell(row, column) for column in columns]
         rows.append((*_names(row, content, reasons), *cells, *count, *map(Cell, cost_texts(row))))
     return Grid(content.title, header, tuple(rows), max(1, len(content.keys)))

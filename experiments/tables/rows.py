@@ -49,10 +49,14 @@ def make_rows(runs: Sequence[Run], keys: Sequence[str]) -> list[Row]:
     return rows
 
 
-def naming_keys(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The settings that name rows where nobody says which: those in which the runs differ, seed aside."""
+def naming_keys(runs: Sequence[Run], varied: Sequence[str] = ()) -> tuple[str, ...]:
+    """The settings that name rows where nobody says which: those in which the runs differ, seed aside. With `varied`,
+    of which each row keeps the best value, only words of the command line name rows: what follows from a varied setting
+    would else tell its trials apart."""
     keys = tuple(key for key in dict.fromkeys(key for run in runs for key in run.settings()) if _matters(key))
-    keys = tuple(key for key in keys if len({value_of(run, key) for run in runs}) > 1)
+    keys = tuple(key for key in keys if key not in varied and len({value_of(run, key) for run in runs}) > 1)
+    if varied:
+        return keys
     configured = [run for run in runs if run.status == "done"]
     for key in _differing(configured):
         if all(len(group) == 1 for group in _fingerprints(configured, keys)):

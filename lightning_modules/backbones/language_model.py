@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from datamodules.types import Items
 from lightning_modules.parts.layouts.choice import layout_of
-from lightning_modules.parts.loading import load_encoder
+from lightning_modules.parts.loading import keep_first, load_encoder
 from lightning_modules.parts.pooling import DecoderPooling, Pooling, build_pooling
 from lightning_modules.parts.runs import rectangles, runs_of
 from lightning_modules.parts.virtual_tokens import prompt_of, put_before, virtual_length
@@ -25,17 +25,27 @@ class LanguageModelBackbone(nn.Module):
     without the pooler that nothing here uses. pooling: how a text's tokens become one vector. whiten: decorrelate the
     pooled vectors (see `parts.whitening`; fitted by `Encoder.fit`, before the first step, on the model as it was
     pretrained). dim: size of a learned linear map's output; null leaves the model's own size and learns nothing
-    outside it.
+    outside it. first_layers: so many of the lowest layers are kept and the others thrown away, for a smaller and faster
+    model; null keeps all.
 
     Texts go through the layers end to end, without padding. Virtual tokens that a strategy put before them are not
     pooled. Raises ValueError for a text beyond the model's positions.
     """
 
-    def __init__(self, path: str, pooling: Pooling = "mean", whiten: bool = False, dim: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        pooling: Pooling = "mean",
+        whiten: bool = False,
+        dim: int | None = None,
+        first_layers: int | None = None,
+    ) -> None:
         super().__init__()
         if dim is not None and dim < 1:
             raise ValueError(f"LanguageModelBackbone dim={dim} must be at least 1, or null for the model's own size")
         self.pretrained: PreTrainedModel = load_encoder(Path(path), decoder=pooling == "decoder")
+        if first_layers is not None:
+            keep_first(self.pretrained, layout_of(self.pretrained).layers, first_layers)
         self._layout = layout_of(self.pretrained)
         self.layers = self._layout.layers
         self.depth = len(self.layers)

@@ -1,10 +1,13 @@
 """What trains, said before it does."""
 
+from typing import cast
+
 import pytorch_lightning as pl
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from lightning_modules.parts.tapped import PooledTapped, TokenTapped
 from lightning_modules.recommender import Recommender
 
 
@@ -29,12 +32,14 @@ def startup_table(model: Recommender) -> Table:
 
 
 def _parts(model: Recommender) -> dict[str, list[nn.Parameter]]:
-    pretrained = model.encoder.backbone.pretrained
+    pretrained, reading = model.encoder.backbone.pretrained, model.encoder.plan.reading
     inside = [] if pretrained is None else list(pretrained.parameters())
-    known = {id(parameter) for parameter in inside}
+    beside = [] if reading is None else list(cast(nn.Module, reading).parameters())
+    known = {id(parameter) for parameter in (*inside, *beside)}
     around = [p for p in model.encoder.parameters() if id(p) not in known]
     return {
         "language model": inside,
+        "beside it: what reads its layers": beside,
         "around it: projection, ids, pooling" if inside else "item vectors": around,
         "interest": [p for name, p in model.named_parameters() if name.startswith("interest.")],
         "head": [p for name, p in model.named_parameters() if name.startswith("head.")],
@@ -43,11 +48,15 @@ def _parts(model: Recommender) -> dict[str, list[nn.Parameter]]:
 
 
 def _words(model: Recommender) -> str:
-    names = [type(part).__name__ for part in (model.encoder.backbone, model.interest, model.head)]
-    depth, lowest = model.encoder.backbone.depth, model.encoder.lowest
+    backbone, lowest = model.encoder.backbone, model.encoder.lowest
+    depth = backbone.depth
+    if isinstance(backbone, TokenTapped | PooledTapped):
+        backbone = backbone.inner
+        depth = backbone.depth
+    names = [type(part).__name__ for part in (backbone, model.interest, model.head)]
     if depth:
         names.append(f"layers {lowest} to {depth - 1} of {depth} train" if lowest < depth else "no layer trains")
-        names.append("texts packed" if model.encoder.backbone.packs else "texts of one length at a time")
+        names.append("texts packed" if backbone.packs else "texts of one length at a time")
     return ", ".join(names)
 
 

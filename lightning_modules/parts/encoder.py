@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from datamodules.types import Items, Ragged
+from lightning_modules.finite import require_finite
 from lightning_modules.parts.chunking import chunk_by_length
 from lightning_modules.parts.full_precision import full_precision
 from lightning_modules.parts.planning import as_module, lowest_trained, names_within, plan_of, trains_outside_layers
@@ -18,18 +19,20 @@ from lightning_modules.parts.runs import runs_of
 from lightning_modules.parts.sharing import shared_out
 from lightning_modules.parts.tapped import with_reading
 from lightning_modules.parts.whitening import Whitening
-from lightning_modules.types import Backbone, State, Strategy, require_finite
+from lightning_modules.types import Backbone, State, Strategy
 
 CATALOGUE_TOKENS = 8192
 """Tokens in a chunk of the catalogue; fixed, since another shape moves a vector by 4e-7, and so a rank."""
 
 
 class Trainable(NamedTuple):
-    """A parameter that trains: name in the encoder, factor on the learning rate, and the share of all steps before
-    which it stays as it is."""
+    """A parameter that trains: name in the encoder, whether it is the strategy's (of the language model, or of a
+    network that reads it) or new beside it, factor on the learning rate, and the share of all steps before which it
+    stays."""
 
     name: str
     parameter: nn.Parameter
+    of_strategy: bool
     lr_scale: float
     starts: float
 
@@ -137,12 +140,15 @@ class Encoder(nn.Module):
 
     def trainable(self) -> list[Trainable]:
         """Everything that trains."""
+        reading = cast(nn.Module | None, self.plan.reading)
+        read = set() if reading is None else {id(parameter) for parameter in reading.parameters()}
         found = []
         for name, parameter in as_module(self.backbone).named_parameters():
             if parameter.requires_grad:
                 inner = self._pretrained_names.get(name)
                 scale, starts = (1.0, 0.0) if inner is None else (self.plan.lr_scale(inner), self.plan.starts(inner))
-                found.append(Trainable(f"backbone.{name}", parameter, scale, starts))
+                ours = inner is not None or id(parameter) in read
+                found.append(Trainable(f"backbone.{name}", parameter, ours, scale, starts))
         return found
 
     def _canonical(self, items: Items) -> Float[Tensor, "N F"]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedModel
 from transformers.utils import logging
 
@@ -33,11 +34,11 @@ def load_encoder(path: Path, decoder: bool = False) -> PreTrainedModel:
             f"{config.model_type} is an encoder with a decoder; of these only {', '.join(T5_LIKE)} can be read: "
             "give one of them, or an encoder alone, as bert-base-uncased"
         )
-    loader = AutoModelForTextEncoding if config.is_encoder_decoder and not decoder else AutoModel
+    loader = AutoModelForTextEncoding if config.model_type in T5_LIKE and not decoder else AutoModel
     kind = MODEL_MAPPING.get(type(config), None)
     pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
     options = {"add_pooling_layer": False} if pooler else {}
-    with _quiet():
+    with quiet():
         model, report = loader.from_pretrained(
             path, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
         )
@@ -49,8 +50,21 @@ def load_encoder(path: Path, decoder: bool = False) -> PreTrainedModel:
     return model
 
 
+def keep_first(model: PreTrainedModel, layers: list[nn.Module], count: int) -> None:
+    """Throw away all layers but the lowest `count`, in place. Raises ValueError where there are not so many."""
+    if not 1 <= count <= len(layers):
+        raise ValueError(
+            f"first_layers={count}, but {type(model).__name__} has {len(layers)} layers: give 1 to so many"
+        )
+    holder = next(part for part in model.modules() if isinstance(part, nn.ModuleList) and list(part) == layers)
+    del holder[count:]
+    model.config.num_hidden_layers = count
+    if getattr(model.config, "layer_types", None):
+        model.config.layer_types = model.config.layer_types[:count]
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bar and no table of the weights that are left out on purpose."""
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -28,7 +27,7 @@ from lightning_modules.parts.virtual_tokens import KeysValues
 PACKED = "packed"
 
 Bias = Callable[[int], Float[Tensor, "1 heads S S"]]
-"""Length of a text -> what is added to its attention scores (T5)."""
+"""Length of a text -> what is added to its attention scores (T5). Virtual tokens before a text count as its own."""
 
 
 def packed_attention(
@@ -49,6 +48,7 @@ def packed_attention(
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **bias, **settings)
         return output, None
     causal, window = _causal(module, settings), settings.get("sliding_window")
+    before = 0 if prefix is None else prefix.keys.shape[1]
     plain = prefix is None and position_bias is None and all(window is None or run.length <= window for run in runs)
     if plain and varlen_attention.serves(query.device, query.dtype, query.shape[-1], causal, **settings):
         scaling = settings.get("scaling")
@@ -56,12 +56,10 @@ def packed_attention(
     parts = []
     for cut in zip(*(rectangles(tensor[0].transpose(0, 1), runs) for tensor in (query, key, value)), strict=True):
         q, k, v = (part.transpose(1, 2) for part in cut)
-        before = 0
         if prefix is not None:
             k, v = _behind(prefix.keys, k), _behind(prefix.values, v)
-            before = prefix.keys.shape[1]
         seen = visible(q.shape[2], causal, window, before, q.device)
-        bias = {} if position_bias is None else {"position_bias": pad(position_bias(q.shape[2]), (before, 0))}
+        bias = {} if position_bias is None else {"position_bias": position_bias(k.shape[2])[..., before:, :]}
         output, _ = sdpa_attention_forward(module, q, k, v, seen, **bias, **settings)
         parts.append(output.flatten(0, 1))
     return torch.cat(parts)[None], None
@@ -70,21 +68,22 @@ def packed_attention(
 def visible(
     length: int, causal: bool, window: int | None, before: int, device: torch.device
 ) -> Bool[Tensor, "1 1 S K"] | None:
-    """What each of a text's S tokens sees of `before` virtual tokens (all of them) and of the text's own: none after
-    itself where attention is causal, none `window` or more tokens away. None where that is all of them, or no more than
-    `is_causal` says."""
-    narrow = window is not None and length > window
+    """What each of a text's S tokens sees of `before` virtual tokens, which stand in the places in front of it, and of
+    the text's own: none after itself where attention is causal, none `window` or more places away. None where that is
+    all of them, or no more than `is_causal` says."""
+    narrow = window is not None and before + length > window
     if not narrow and not (causal and before):
         return None
-    distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
+    places = torch.arange(before + length, device=device)
+    distance = places[before:, None] - places
     seen = (distance >= 0) if causal else torch.ones_like(distance, dtype=torch.bool)
     if window is not None:
         seen &= distance.abs() < window
-    return pad(seen, (before, 0), value=True)[None, None]
+    return seen[None, None]
 
 
 def _behind(prefix: Float[Tensor, "K P size"], own: Float[Tensor, "U K S size"]) -> Float[Tensor, "U K M size"]:
-    return torch.cat([prefix.expand(len(own), -1, -1, -1), own], dim=2)
+    return torch.cat([prefix.to(own.dtype).expand(len(own), -1, -1, -1), own], dim=2)
 
 
 def _causal(module: nn.Module, settings: dict[str, Any]) -> bool:

@@ -4,15 +4,40 @@ What the layers say at the taps is all that the network needs, and never changes
 and a step passes through no layer at all (Sung et al. 2022, "LST"; Fu et al. 2024, "IISAN").
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from datamodules.types import Items
+from lightning_modules.parts.pooling import ClsPooling, DecoderPooling, LastPooling, MeanPooling
 from lightning_modules.types import Backbone, PooledReading, State, TokenReading
+
+KINDS: dict[type[nn.Module], str] = {MeanPooling: "mean", ClsPooling: "cls", LastPooling: "last"}
+"""Poolings that take each number of a token's state by itself, so that states of several taps can be pooled side by
+side."""
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A reading that keeps for others how the vectors were pooled that it reads; None: in no way that has a name."""
+
+    def pooled_by(self, kind: str | None) -> None: ...
+
+
+def every_tap(method: str, model: nn.Module, layers: Sequence[nn.Module], every: int) -> list[int]:
+    """Every so many layers from the last one down, and the embeddings. Raises ValueError where there are no layers to
+    tell apart."""
+    if not layers or layers[0] is model:
+        kind = type(model).__name__
+        raise ValueError(
+            f"{method} reads what each layer says, and {kind} is not known layer by layer: use strategy=lora, or a "
+            "backbone of a known family (minilm, bert_base, ...)"
+        )
+    return sorted({0, *range(len(layers), 0, -every)})
 
 
 def with_reading(backbone: Backbone, reading: TokenReading | PooledReading | None) -> Backbone:
@@ -33,12 +58,14 @@ class Taps(nn.Module):
     """Collects what leaves the tapped layers: until layer i, states are those of the taps below i, then that of i,
     side by side."""
 
-    def __init__(self, backbone: Backbone, taps: tuple[int, ...]) -> None:
+    def __init__(self, backbone: Backbone, taps: Sequence[int]) -> None:
         super().__init__()
         self.backbone, self.taps = backbone, frozenset(taps)
 
     def forward(self, state: State, stop: int) -> State:
         """From where the state stands to layer `stop`."""
+        if state.depth >= stop:
+            return state  # without a copy: what was kept is wide
         width = state.hidden.shape[-1] // (1 + sum(tap < state.depth for tap in self.taps))
         *seen, current = state.hidden.split(width, dim=-1)
         state = replace(state, hidden=current)
@@ -54,7 +81,7 @@ class TokenTapped(nn.Module):
 
     def __init__(self, backbone: Backbone, reading: TokenReading) -> None:
         super().__init__()
-        self.read = Taps(backbone, tuple(reading.taps))
+        self.read = Taps(backbone, reading.taps)
         self.reading = reading
         self.depth, self.dim = backbone.depth + 1, backbone.dim
         self.layers = [*backbone.layers, cast(nn.Module, reading)]
@@ -95,12 +122,15 @@ class PooledTapped(nn.Module):
 
     def __init__(self, backbone: Backbone, reading: PooledReading) -> None:
         super().__init__()
-        if backbone.pools_with_parameters:
+        parts = [type(part) for part in cast(nn.Module, backbone).modules()]
+        if backbone.pools_with_parameters or DecoderPooling in parts:
             raise ValueError(
-                f"{type(reading).__name__} reads pooled vectors that never change, and this pooling learns: "
-                "use pooling=mean, cls or last"
+                f"{type(reading).__name__} reads pooled vectors of each layer that never change, and this pooling "
+                "learns or knows the last layer alone: use pooling=mean, cls or last"
             )
-        self.read = Taps(backbone, tuple(reading.taps))
+        if isinstance(reading, Told):
+            reading.pooled_by(next((KINDS[part] for part in parts if part in KINDS), None))
+        self.read = Taps(backbone, reading.taps)
         self.reading = reading
         self.depth, self.dim, self.layers = backbone.depth, backbone.dim, backbone.layers
         self.pools_with_parameters, self.packs = False, backbone.packs

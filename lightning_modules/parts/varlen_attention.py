@@ -32,7 +32,7 @@ def serves(
 ) -> bool:
     """Whether the kernel computes this call. size: of a head. settings: what else the layer asks for; a bias on
     positions is nothing the kernel knows."""
-    known = device.type == "cuda" and dtype in HALF and size <= LARGEST_HEAD
+    known = device.type == "cuda" and dtype in HALF and size <= LARGEST_HEAD and size % 8 == 0
     return known and not dropout and settings.get("position_bias") is None and agrees(device, dtype, causal)
 
 

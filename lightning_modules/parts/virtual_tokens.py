@@ -38,8 +38,8 @@ class Prompt(nn.Module):
 
 
 class Prefix(nn.Module):
-    """P keys and P values for each layer; what makes them is peft's, and in its order: keys, then values, of the first
-    layer, of the second, and so on."""
+    """P keys and P values for each layer, as if of tokens in the P places before a text; what makes them is peft's, and
+    in its order: keys, then values, of the first layer, of the second, and so on."""
 
     def __init__(self, adapter: PeftModel) -> None:
         super().__init__()

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from lightning_modules.parts.bottleneck import Activation, BottleneckConfig
+from lightning_modules.parts.bottleneck import BottleneckConfig
+from lightning_modules.parts.bottleneck_networks import Activation
 from lightning_modules.parts.injection import peft_plan, target_regex
 from lightning_modules.types import Plan
 
 
 class PfeifferStrategy:
-    """One bottleneck adapter a layer, after the feed-forward block: h becomes h + W_up f(W_down h).
+    """One bottleneck adapter a layer, after the feed-forward block: h becomes h + W_up f(W_down h + b_down) + b_up.
 
     Pfeiffer et al. 2021, "AdapterFusion": one adapter a layer, after the feed-forward sub-layer only, half of those of
     Houlsby et al. 2019. In the notation of He et al. 2022, "Towards a Unified View of Parameter-Efficient
@@ -22,16 +23,15 @@ class PfeifferStrategy:
     exactly; theirs starts near it. Layer norms stay frozen.
 
     reduction: the bottleneck is the layer's width / reduction, rounded down; ValueError where that is below 1.
-    activation: f. targets: patterns, regular expressions for the last parts of a module's name; the default names the
-    feed-forward output of BERT's relatives. Others: ffn.lin2 (DistilBERT), mlp.Wo (ModernBERT). Each pattern must
-    match a linear module.
+    activation: f. targets: roles of linear modules (see `parts.families`), or patterns for the last parts of their
+    names; each must match one.
     """
 
     def __init__(
         self,
         reduction: int = 16,
         activation: Activation = "relu",
-        targets: Sequence[str] = (r"layer\.\d+\.output\.dense",),
+        targets: Sequence[str] = ("feed_forward_output",),
     ) -> None:
         if reduction < 1:
             raise ValueError(f"PfeifferStrategy reduction={reduction} must be at least 1")
@@ -41,5 +41,5 @@ class PfeifferStrategy:
 
     def plan(self, pretrained: nn.Module, layers: list[nn.Module]) -> Plan:
         where = target_regex("pfeiffer", self.targets, pretrained)
-        config = BottleneckConfig(reduction=self.reduction, activation=self.activation, target_modules=where)
+        config = BottleneckConfig(target_modules=where, reduction=self.reduction, activation=self.activation)
         return peft_plan(config, pretrained)

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from lightning_modules.parts.layer_order import top_layers
 from lightning_modules.types import Plan
 
 
@@ -19,14 +20,4 @@ class TopKStrategy:
         self.k = k
 
     def plan(self, pretrained: nn.Module, layers: list[nn.Module]) -> Plan:
-        if self.k > len(layers):
-            raise ValueError(
-                f"TopKStrategy k={self.k}, but {type(pretrained).__name__} has {len(layers)} layers: "
-                "lower k, or use strategy=full, which trains the embeddings too"
-            )
-        top = {id(parameter) for layer in layers[-self.k :] for parameter in layer.parameters()}
-        entry = getattr(pretrained, "get_input_embeddings", lambda: None)()
-        if entry is not None:
-            top -= {id(parameter) for parameter in entry.parameters()}
-        names = frozenset(name for name, parameter in pretrained.named_parameters() if id(parameter) in top)
-        return Plan(identity="exact", trains=names.__contains__)
+        return Plan(identity="exact", trains=top_layers("TopKStrategy", self.k, pretrained, layers).__contains__)

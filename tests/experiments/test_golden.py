@@ -35,7 +35,10 @@ class Golden:
 GOLDEN = {
     "sasrec": Golden(("experiment=sasrec", "optimizer.lr=0.01"), (6.05139, 5.05461), 0.03046, 0.075),
     "lora": Golden(
-        ("backbone=bert_tiny", "strategy=lora", "optimizer.lr=0.01", "head.tau=q0.5"), (6.57733,), 0.12475, 0.225
+        ("backbone=bert_tiny", "strategy=lora", "optimizer.lr=0.01", "language_model_lr=0.01", "head.tau=q0.5"),
+        (6.57733,),
+        0.12475,
+        0.225,
     ),
 }
 

@@ -13,12 +13,12 @@ CHOICES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in C
 def test_all_folders_are_looked_at():
     assert len(CHOICES) >= 45
     assert len({choice.split("/")[0] for choice in CHOICES}) >= 17
-    assert [path.name for path in CONF.glob("*.yaml")] == ["train.yaml"]
+    assert {path.name for path in CONF.glob("*.yaml")} == {"adapt.yaml", "train.yaml"}
     assert list(CONF.glob("*/*/*.yaml")) == []
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_it_composes(choice):
     group, name = choice.split("/")
-    config = compose([f"{group}={name}"])
+    config = compose([f"{group}={name}"], "adapt" if group == "adaptation" else "train")
     assert config["seed"] == 0

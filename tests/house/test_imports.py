@@ -23,6 +23,7 @@ LIGHT = {
         "ibis",
         "duckdb",
     ),
+    "experiments.adapt": ("torch", "transformers", "pytorch_lightning", "ibis", "duckdb"),
     "experiments.train": ("torch", "transformers", "pytorch_lightning", "ibis", "duckdb"),
     "experiments.job": ("hydra",),
 }

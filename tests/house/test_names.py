@@ -15,6 +15,7 @@ SEAMS = {
     "objective": ("datamodules.objectives", "Objective"),
     "candidates": ("datamodules.candidates", "Candidates"),
     "backbone": ("lightning_modules.backbones", "Backbone"),
+    "adaptation": ("lightning_modules.adaptations", "Adaptation"),
     "strategy": ("lightning_modules.strategies", "Strategy"),
     "interest": ("lightning_modules.interests", "Interest"),
     "head": ("lightning_modules.heads", "Head"),
@@ -61,7 +62,7 @@ def test_a_choice_is_named_after_its_file(group, repository):
     choices = {name: content for name, content in _yamls(repository).items() if name.startswith(f"{group}/")}
     assert choices, f"conf/{group} is empty"
     for name, content in choices.items():
-        module, class_ = content["_target_"].rsplit(".", 1)
+        module, class_ = content.get(group, content)["_target_"].rsplit(".", 1)  # a strategy's has its rates beside it
         assert module.rsplit(".", 1)[0] == package, name
         assert class_ == _class_name(module, seam), name
 

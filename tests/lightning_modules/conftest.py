@@ -13,7 +13,7 @@ from datamodules.tiny_model import write_tiny_bert
 from datamodules.types import Items, Ragged
 
 TINY = {
-    "vocab_size": 200,
+    "vocab_size": 2900,  # more than the tiny tokenizer has
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -43,14 +43,14 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "xlm-roberta": roberta,
         "camembert": roberta,
         "electra": TINY | {"embedding_size": 16},
-        "gpt2": {"vocab_size": 200, "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 130},
+        "gpt2": {"vocab_size": 2900, "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 130},
         "llama": TINY,
         "mistral": TINY | grouped,
         "qwen2": TINY | grouped,
         "qwen3": TINY | grouped | {"head_dim": 16},
-        "distilbert": {"vocab_size": 200, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
+        "distilbert": {"vocab_size": 2900, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
         "modernbert": TINY | {"local_attention": 12, "global_attn_every_n_layers": 2} | SPECIAL,
-        "t5": {"vocab_size": 200, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2} | SPECIAL,
+        "t5": {"vocab_size": 2900, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2} | SPECIAL,
         "albert": TINY | {"embedding_size": 16},  # narrower in front of the layers
     }
     return {"bert": root / "bert"} | {name: _written(root / name, name, values) for name, values in settings.items()}

@@ -14,12 +14,13 @@ from datamodules.types import Items, Ragged
 from lightning_modules.backbones.hybrid import HybridBackbone
 from lightning_modules.backbones.item_id import ItemIdBackbone
 from lightning_modules.backbones.language_model import LanguageModelBackbone
+from lightning_modules.finite import NotFiniteError
 from lightning_modules.parts.chunking import chunk_by_length
 from lightning_modules.parts.encoder import Encoder
 from lightning_modules.strategies.frozen import FrozenStrategy
 from lightning_modules.strategies.full import FullStrategy
 from lightning_modules.strategies.top_k import TopKStrategy
-from lightning_modules.types import NotFiniteError, Plan
+from lightning_modules.types import Plan
 
 LENGTHS = (9, 3, 20, 3, 12, 7, 7, 31)
 
@@ -173,20 +174,20 @@ def test_what_is_outside_the_pretrained_model_trains_under_every_strategy(choice
     found = choices("strategy")
     assert len(found) >= 5
     for content in found.values():
-        encoder = Encoder(hybrid(tiny_models["bert"]), instantiate(content))
-        names = {item.name for item in encoder.trainable() if ".pretrained." not in item.name}
-        assert names == {f"backbone.{name}" for name in ("projection.weight", "projection.bias", "embedding.weight")}
+        encoder = Encoder(hybrid(tiny_models["bert"]), instantiate(content["strategy"]))
+        names = {item.name.rpartition("backbone.")[2] for item in encoder.trainable() if not item.of_strategy}
+        assert names == {"projection.weight", "projection.bias", "embedding.weight"}
 
 
 def test_item_ids_accept_full_training_alone(choices: Callable) -> None:
     strategies = choices("strategy")
-    assert Encoder(ItemIdBackbone(n_items=3), instantiate(strategies.pop("full"))).lowest == 0
+    assert Encoder(ItemIdBackbone(n_items=3), instantiate(strategies.pop("full")["strategy"])).lowest == 0
     assert len(strategies) >= 4
     for content in strategies.values():
         with pytest.raises(
             ValueError, match=r"Strategy changes a pretrained model and ItemIdBackbone has none: use strat"
         ):
-            Encoder(ItemIdBackbone(n_items=3), instantiate(content))
+            Encoder(ItemIdBackbone(n_items=3), instantiate(content["strategy"]))
 
 
 def test_item_ids_need_no_text() -> None:

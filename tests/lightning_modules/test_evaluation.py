@@ -8,12 +8,12 @@ import torch
 
 from datamodules.types import Events, Queries, QueryBlock
 from lightning_modules.evaluation import GROUP, ITEMS_PER_BLOCK, _best, catalogue_scores, evaluate, rank, rank_scores
+from lightning_modules.finite import NotFiniteError
 from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.mrr import MrrMetric
 from lightning_modules.metrics.ndcg import NdcgMetric
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.metrics.recall import RecallMetric
-from lightning_modules.types import NotFiniteError
 
 METRICS = tuple(kind(k) for kind in (HitRateMetric, RecallMetric, NdcgMetric, MrrMetric) for k in (1, 3, 10))
 N = 37

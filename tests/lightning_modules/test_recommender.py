@@ -10,8 +10,9 @@ import torch
 from datamodules.candidates.full import FullCandidates
 from datamodules.types import Items
 from lightning_modules.evaluation import rank
+from lightning_modules.finite import NotFiniteError
 from lightning_modules.scorers.trained import TrainedScorer
-from lightning_modules.types import Asked, NotFiniteError
+from lightning_modules.types import Asked
 from tests.lightning_modules.composition import PAIRS, close, stirred
 from tests.lightning_modules.small_model import PROTOCOL, lightning_module, small_data, small_model
 

@@ -9,6 +9,7 @@ import torch
 from datamodules.types import Events, Items, Queries, QueryBlock
 from lightning_modules.backbones.item_id import ItemIdBackbone
 from lightning_modules.evaluation import catalogue_scores, rank
+from lightning_modules.finite import NotFiniteError
 from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.parts.encoder import Encoder
@@ -16,7 +17,7 @@ from lightning_modules.recommender import Recommender
 from lightning_modules.retrieval import Retriever, build_index, mean_recall, read_index, recall, seeds_of
 from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.strategies.full import FullStrategy
-from lightning_modules.types import NotFiniteError, Pool
+from lightning_modules.types import Pool
 from tests.lightning_modules.composition import LENGTHS, PAIRS, D, ask_at_the_end, build, close, draw_events
 
 N, K = 600, 10

@@ -9,11 +9,12 @@ from transformers import PreTrainedModel
 from lightning_modules.parts.layouts.layout import settings_of, through
 from lightning_modules.parts.packed_attention import PACKED
 from lightning_modules.parts.runs import Run, positions
+from lightning_modules.parts.virtual_tokens import prefix_length
 
 
 class ModernBertLayout:
     """Layers that see all of a text and layers that see a window have angles of their own; the last norm comes with the
-    last layer. Angles are relative, so a prefix moves none."""
+    last layer. A prefix's keys are not turned, so a text's angles begin behind it."""
 
     packs = True
 
@@ -30,7 +31,7 @@ class ModernBertLayout:
         return self.model.embeddings(inputs_embeds=words[None])[0]
 
     def run(self, hidden: Float[Tensor, "L D"], runs: Sequence[Run], start: int, stop: int) -> Float[Tensor, "L D"]:
-        places = positions(runs, hidden.device)[None]
+        places = (prefix_length(self.model) + positions(runs, hidden.device))[None]
         kinds = self.model.config.layer_types[start:stop]
         angles = {kind: self.model.rotary_emb(hidden[None], places, kind) for kind in set(kinds)}
         settings = settings_of(self.model, runs, start, stop)

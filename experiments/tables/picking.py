@@ -1,0 +1,62 @@
+"""Of several trials of a setting the one that validation prefers, so that no row owes its place to the test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments.runs.read import Run
+from experiments.tables.measures import sign_of
+from experiments.tables.rows import Label, TableError, label_of
+
+
+@dataclass(frozen=True)
+class Picked:
+    """runs: those of the chosen trials, and those of rows of which nothing is finished. trials: how many values of the
+    varied settings each row was tried with, by the row's label."""
+
+    runs: tuple[Run, ...]
+    trials: Mapping[Label, int]
+
+
+def pick(runs: Sequence[Run], keys: Sequence[str], varied: Sequence[str], monitor: str) -> Picked:
+    """For each combination of `keys`, keep the values of `varied` with the best mean of `monitor` over the seeds that
+    all its finished trials have.
+
+    Labels of `trials` are the values of keys, then of varied. Raises `TableError` where `monitor` is no validation
+    metric or a finished run lacks it, and where the trials of a row have no seed in common.
+    """
+    if not monitor.startswith("valid/"):
+        raise TableError(
+            f"--monitor {monitor} is not of validation: choices are made on valid/..., such as valid/ndcg@10"
+        )
+    kept: list[Run] = []
+    spent: dict[Label, int] = {}
+    for members in _grouped(runs, keys).values():
+        trials = _grouped(members, (*keys, *varied))
+        finished = {label: done for label, some in trials.items() if (done := [r for r in some if r.status == "done"])}
+        chosen = _best(finished, monitor) if finished else next(iter(trials))
+        kept += trials[chosen]
+        spent[chosen] = len(trials)
+    return Picked(tuple(kept), spent)
+
+
+def _best(finished: Mapping[Label, Sequence[Run]], monitor: str) -> Label:
+    """The trial of the highest mean; of equals the first."""
+    seeds = set.intersection(*({run.seed for run in some} for some in finished.values()))
+    if not seeds:
+        raise TableError(f"the trials {' / '.join(map(', '.join, finished))} have no seed in common to be compared by")
+    return max(finished, key=lambda label: sign_of(monitor) * _mean(finished[label], seeds, monitor))
+
+
+def _mean(runs: Sequence[Run], seeds: set[int | None], monitor: str) -> float:
+    compared = [run for run in runs if run.seed in seeds]
+    without = next((run.id for run in compared if monitor not in run.metrics), None)
+    if without is not None:
+        raise TableError(f"run {without} has no {monitor} to choose by")
+    return sum(run.metrics[monitor] for run in compared) / len(compared)
+
+
+def _grouped(runs: Sequence[Run], keys: Sequence[str]) -> dict[Label, list[Run]]:
+    groups: dict[Label, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(label_of(run, keys), []).append(run)
+    return groups

@@ -1,0 +1,42 @@
+"""Which parameters of a pretrained model lie how far below its output."""
+
+from torch import nn
+
+
+def top_layers(method: str, k: int, model: nn.Module, layers: list[nn.Module]) -> dict[str, int]:
+    """Name -> layers above it, for the parameters of the k layers nearest the output.
+
+    A model that is not known layer by layer counts as one layer, without its token table. Raises ValueError where the
+    model has fewer than k layers.
+    """
+    if k > len(layers):
+        raise ValueError(
+            f"{method} k={k}, but {type(model).__name__} has {len(layers)} layers: "
+            "lower k, or use strategy=full, which trains the embeddings too"
+        )
+    above = {id(p): index for index, layer in enumerate(reversed(layers[-k:])) for p in layer.parameters()}
+    entry = getattr(model, "get_input_embeddings", lambda: None)()
+    table = set() if entry is None else {id(p) for p in entry.parameters()}
+    return {name: above[id(p)] for name, p in model.named_parameters() if id(p) in above.keys() - table}
+
+
+def distances(method: str, model: nn.Module, layers: list[nn.Module]) -> dict[str, int]:
+    """Name -> layers above it: 0 in the top layer and whatever comes after it (a last norm), as many as there are
+    layers in front of the first one (embeddings). What comes after stands behind the layers among the parameters.
+
+    Raises ValueError where the model is not known layer by layer.
+    """
+    if not layers or layers[0] is model:
+        raise ValueError(
+            f"{method} needs the layers of a model, and those of {type(model).__name__} are not known: use "
+            "strategy=full, or a model of another family, such as minilm"
+        )
+    depth = len(layers)
+    inside = {id(p): depth - 1 - index for index, layer in enumerate(layers) for p in layer.parameters()}
+    outside = depth
+    found = {}
+    for name, parameter in model.named_parameters():
+        if id(parameter) in inside:
+            outside = 0
+        found[name] = inside.get(id(parameter), outside)
+    return found
