@@ -3,8 +3,8 @@
     python -m experiments.export RUN_DIR FOLDER
     python -m experiments.export RUN_DIR FOLDER --merge
 
-Writes what the strategy trained in peft's format (a bottleneck, ladder or IISAN folder opens after `import
-lightning_modules.parts`), or with --merge an ordinary Hugging Face folder with the same output: weights, configuration
+Writes what the strategy trained in peft's format (a folder of a method that peft has not opens after one import, see
+docs/strategies.md), or with --merge an ordinary Hugging Face folder with the same output: weights, configuration
 and tokenizer, and says by how much a text's vector moved. A strategy that trains the model's own weights leaves such a
 folder either way. Interest, head and whatever else stands behind the language model stay in the run.
 """

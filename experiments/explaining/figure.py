@@ -1,6 +1,5 @@
 """An explanation as a picture: the interest graph over time, the weights over time, and the parts of each score."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from experiments.explaining.bars import draw_bars, draw_legend
 from experiments.explaining.record import Record
 from experiments.explaining.timeline import draw_graph, draw_weights
 from experiments.explaining.words import shortened, who
+from experiments.figures.style import require_drawable
 
 STYLE = {
     "font.size": 9,
@@ -21,7 +21,6 @@ STYLE = {
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
 }
-FORMS = (".png", ".pdf", ".svg")
 EAST_ASIAN = ("Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Zen Hei", "PingFang SC", "Microsoft YaHei")
 """Fonts for titles that the first font cannot write; whichever are installed."""
 
@@ -33,14 +32,6 @@ def save_figure(record: Record, path: Path) -> None:
     partial = path.with_name(f".{path.name}")
     draw(record).savefig(partial, format=path.suffix[1:], dpi=150)
     partial.replace(path)
-
-
-def require_drawable(path: Path) -> None:
-    """Raise `ValueError` where `path` has another ending than a picture's, or matplotlib is absent."""
-    if path.suffix not in FORMS:
-        raise ValueError(f"figure {path.name} ends in '{path.suffix}'; it is one of {', '.join(FORMS)}")
-    if find_spec("matplotlib") is None:
-        raise ValueError("figures need matplotlib: pip install 'interestlab[figures]'")
 
 
 def draw(record: Record) -> Any:

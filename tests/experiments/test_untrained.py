@@ -8,11 +8,12 @@ import torch
 from experiments.config.compose import compose
 from experiments.config.identity import Circumstances, run_digest
 from experiments.config.idle import require_one_ranker
+from experiments.config.ranker import trains
 from experiments.loading import load
 from experiments.runs.folder import RunFolder
 from experiments.runs.result import done
 from experiments.training import train
-from experiments.wiring import build_data, build_module, build_scorer, frozen_encoder, trains
+from experiments.wiring import build_data, build_module, build_scorer, frozen_encoder
 from lightning_modules.scorers.likelihood import LikelihoodScorer
 from lightning_modules.scorers.untrained import UntrainedScorer
 

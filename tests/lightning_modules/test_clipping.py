@@ -32,7 +32,7 @@ def gradient(module):
 
 def fused_module(data):
     module = lightning_module(data, small_model(data))
-    module.optimizer_for = instantiate(choices("optimizer")["adamw"])
+    module.optimizer_for = instantiate(choices("optimizer")["adamw"] | {"lr": 1e-3})
     return module
 
 

@@ -99,6 +99,8 @@ def test_every_tensor_that_trains_has_a_gradient_by_step_2_and_matters(name, fam
             item.parameter.copy_(kept)
 
 
+# peft 0.21.2 hands a prefix to transformers 5.23 under an old name (seen on 2026-11-25).
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")
 @over_every_pair
 def test_layers_equal_the_models_own_forward_after_a_perturbation(name, family, tiny_models, token_items):
     encoder = supported(name, family, tiny_models).eval()

@@ -12,7 +12,7 @@ from lightning_modules.strategies.pfeiffer import PfeifferStrategy
 from lightning_modules.strategies.top_k import TopKStrategy
 from tests.lightning_modules.strategies import pairs
 
-ALIKE = [{"full", "full_llrd"}, {"top_k", "top_k_gradual"}, {"lora", "rslora", "pissa"}]
+ALIKE = [{"full", "full_llrd"}, {"top_k", "top_k_gradual"}, {"lora", "rslora", "pissa"}, {"prompt", "prefix"}]
 """Train tensors of the same names: they differ in rates, in when, in scale and start, or in what stands behind."""
 
 D, INNER, LAYERS = 384, 1536, 6

@@ -1,0 +1,42 @@
+"""What programs share that make a table of many runs: several sweeps at a time, and evidence of what they found."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.checking import run
+from experiments.runs.read import Run, read_sweep
+
+QUIET = ("logger=none", "callbacks.learning_rate=null", "callbacks.progress=null", "callbacks.startup_table=null")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def cores() -> int:
+    """Of this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def at_once(grids: Sequence[Sequence[str]], workers: int) -> list[Path]:
+    """Sweeps by the words of experiments.train, so many at a time with a thread each; their manifests, in order. A job
+    that fails stands in its sweep as failed."""
+
+    def sweep(words: Sequence[str]) -> Path:
+        return run("experiments.train", ["-m", *words], env=ONE_THREAD, may_fail=True).path
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(sweep, grids))
+
+
+def runs_of(manifests: Sequence[Path]) -> list[Run]:
+    """All runs of all sweeps, each once."""
+    return list({one.id: one for path in manifests for one in read_sweep(path).runs}.values())
+
+
+def keep_evidence(manifests: Sequence[Path], folder: Path) -> None:
+    """A copy of each run's result.json, by the run's id."""
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    for one in runs_of(manifests):
+        if one.folder is not None and (one.folder / "result.json").is_file():
+            shutil.copy(one.folder / "result.json", folder / "runs" / f"{one.id}.json")

@@ -1,0 +1,54 @@
+"""One look for all figures: readable in print and by people with any colour vision."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555")
+"""Okabe & Ito 2008."""
+
+MARKERS = "osD^vPX"
+FAINT = "#c9c9c9"
+FORMS = (".png", ".pdf", ".svg")
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#b0b0b0",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#ececec",
+    "text.color": "#222222",
+    "text.parse_math": False,
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+}
+
+
+def require_drawable(path: Path) -> None:
+    """Raise `ValueError` where `path` has another ending than a picture's, or matplotlib is absent."""
+    if path.suffix not in FORMS:
+        raise ValueError(f"figure {path.name} ends in '{path.suffix}'; it is one of {', '.join(FORMS)}")
+    if find_spec("matplotlib") is None:
+        raise ValueError("figures need matplotlib: pip install 'interestlab[figures]'")
+
+
+@contextmanager
+def figure(path: Path, width: float, height: float) -> Iterator[Any]:
+    """A matplotlib figure to draw into, written in one piece at the end."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        made = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(made)
+        yield made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")
+        made.savefig(partial, format=path.suffix[1:], dpi=150)
+        partial.replace(path)
