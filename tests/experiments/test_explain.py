@@ -8,12 +8,12 @@ import pytest
 
 from experiments import load
 from experiments.explain import main
-from experiments.explaining import figure
 from experiments.explaining.console import parts, sparkline, tables
 from experiments.explaining.figure import draw, save_figure
 from experiments.explaining.groups import groups
 from experiments.explaining.record import Record
 from experiments.explaining.words import shortened
+from experiments.figures import style
 
 NAMES = ["graph", "attention", "sasrec"]
 
@@ -149,7 +149,7 @@ def test_one_history_at_a_time(tiny_runs, tmp_path, capsys):
 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch, tiny_runs, tmp_path, capsys):
-    monkeypatch.setattr(figure, "find_spec", lambda name: None)
+    monkeypatch.setattr(style, "find_spec", lambda name: None)
     status, _, told = call(capsys, tiny_runs("graph"), "--user", "u1", "--figure", tmp_path / "why.png")
     assert (status, told) == (1, "explain: figures need matplotlib: pip install 'interestlab[figures]'\n")
 

@@ -10,6 +10,14 @@ from lightning_modules.parts import virtual_tokens
 from tests.lightning_modules.strategies import pairs
 
 over_every_pair = pytest.mark.parametrize(("name", "family"), pairs.PAIRS, ids=map("-".join, pairs.PAIRS))
+over_every_pair_in_time = pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        pytest.param(*pair, id="-".join(pair), marks=() if pair[1] == "bert" else pytest.mark.slow)
+        for pair in pairs.PAIRS
+    ],
+)
+"""What a family hardly changes: on BERT each time, on the others where the slow tests run too."""
 
 SOFTMAX_IGNORES = ("key.bias", "c_attn.bias", "k_proj.bias")
 """Adds the same to every score of a query: its gradient is rounding alone, in GPT-2 a third of it."""
@@ -75,7 +83,7 @@ def test_what_is_declared_trains_and_everything_else_stays_bit_for_bit(name, fam
     assert moved <= trained
 
 
-@over_every_pair
+@over_every_pair_in_time
 def test_every_tensor_that_trains_has_a_gradient_by_step_2_and_matters(name, family, tiny_models, token_items):
     encoder = supported(name, family, tiny_models)
     pairs.train(encoder, token_items, steps=1)
@@ -112,7 +120,7 @@ def test_layers_equal_the_models_own_forward_after_a_perturbation(name, family, 
     torch.testing.assert_close(encoder(items), pairs.own_forward(encoder, items, model), rtol=0, atol=1e-5)
 
 
-@over_every_pair
+@over_every_pair_in_time
 def test_dropout_works_inside_what_trains_and_nowhere_below(name, family, tiny_models):
     encoder = supported(name, family, tiny_models).train()
     for index, layer in enumerate(encoder.backbone.layers):
@@ -120,7 +128,7 @@ def test_dropout_works_inside_what_trains_and_nowhere_below(name, family, tiny_m
     assert not {part.training for part in encoder.eval().modules()} - {False}
 
 
-@over_every_pair
+@over_every_pair_in_time
 def test_a_checkpoint_of_what_trains_brings_the_model_back(name, family, tiny_models, token_items):
     trained = supported(name, family, tiny_models)
     pairs.train(trained, token_items)
@@ -136,7 +144,7 @@ def test_a_checkpoint_of_what_trains_brings_the_model_back(name, family, tiny_mo
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 @pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")
 @pytest.mark.filterwarnings("ignore:Unsupported layer type:UserWarning")
-@over_every_pair
+@over_every_pair_in_time
 def test_a_saved_folder_opens_with_peft(name, family, tiny_models, token_items, tmp_path):
     encoder = supported(name, family, tiny_models)
     assert (encoder.plan.adapter is None) == (name in NOT_IN_PEFT)
@@ -151,7 +159,7 @@ def test_a_saved_folder_opens_with_peft(name, family, tiny_models, token_items, 
     torch.testing.assert_close(encoder.eval()(items), theirs, rtol=0, atol=1e-5)
 
 
-@over_every_pair
+@over_every_pair_in_time
 def test_recomputed_chunks_give_the_gradients_of_kept_ones(name, family, tiny_models, token_items):
     encoder = supported(name, family, tiny_models)
     pairs.train(encoder, token_items)
@@ -170,7 +178,7 @@ def test_recomputed_chunks_give_the_gradients_of_kept_ones(name, family, tiny_mo
         torch.testing.assert_close(found, expected)
 
 
-@over_every_pair
+@over_every_pair_in_time
 def test_accumulated_halves_give_the_gradients_of_the_whole(name, family, tiny_models, token_items):
     encoder = supported(name, family, tiny_models).eval()
     items = token_items(*pairs.LENGTHS)

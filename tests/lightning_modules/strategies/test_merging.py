@@ -12,7 +12,14 @@ from tests.lightning_modules.strategies import pairs
 from tests.lightning_modules.strategies.test_contract import REFUSED
 
 STAY_OUTSIDE = {"houlsby", "pfeiffer", "parallel", "compacter", "prompt", "p_tuning", "prefix", "side", "iisan"}
-over_every_pair = pytest.mark.parametrize(("name", "family"), [p for p in pairs.PAIRS if p not in REFUSED])
+over_every_pair = pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        pytest.param(*pair, id="-".join(pair), marks=() if pair[1] in ("bert", "gpt2") else pytest.mark.slow)
+        for pair in pairs.PAIRS
+        if pair not in REFUSED
+    ],
+)
 
 
 @over_every_pair

@@ -90,6 +90,7 @@ def found(tiny_models, token_items):
     }
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_found(found, repository: Path):
     path = repository / "docs" / "strategies.md"
     if os.environ.get("WRITE_DOCS"):
@@ -98,6 +99,7 @@ def test_the_page_says_what_was_found(found, repository: Path):
     assert len(found) == len(pairs.STRATEGIES) * len(COLUMNS) == 26 * 11
 
 
+@pytest.mark.slow
 def test_known_families_are_refused_for_a_reason_of_their_own(found):
     """On a family that is known nothing is refused for not being known."""
     known = [one.reason for (_, family), one in found.items() if family != "albert"]
