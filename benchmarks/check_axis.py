@@ -8,7 +8,6 @@ they do before the first step.
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from benchmarks.checking import Check
 from datamodules.interest_datamodule import InterestDataModule
 from datamodules.types import Items
 from experiments.config.compose import compose
+from experiments.runs.provenance import ROOT
 from experiments.wiring import build_data, build_module
 from lightning_modules.evaluation import rank
 from lightning_modules.interest_module import InterestModule
@@ -25,7 +25,7 @@ from lightning_modules.metrics.hit_rate import HitRateMetric
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.parts.encoder import Encoder, Trainable
 
-STRATEGIES = ("frozen", "top_k", "lora", "pfeiffer", "full")
+STRATEGIES = sorted(file.stem for file in (ROOT / "conf" / "strategy").glob("*.yaml"))
 TEXTS = 16
 """How many texts are encoded to see whether a perturbation shows."""
 SIZE = 0.02
@@ -78,34 +78,31 @@ def top_lists(data: InterestDataModule, module: InterestModule) -> Tensor:
 
 def strategies(check: Check, corpus: str) -> None:
     """What each strategy trains within MiniLM, and whether changing that changes a text's vector."""
-    print(f"\n{'strategy':<10}{'tensors':>9}{'parameters':>13}{'of MiniLM':>11}")
-    sets = {}
+    print(f"\n{'strategy':<14}{'tensors':>9}{'parameters':>13}{'of MiniLM':>11}")
+    quantities = {}
     for name in STRATEGIES:
         data, module = built(corpus, f"strategy={name}", "head=graph")
         encoder = module.model.encoder
-        own = list(within(encoder))
+        own = [entry for entry in encoder.trainable() if entry.of_strategy]
         whole = sum(parameter.numel() for parameter in encoder.backbone.pretrained.parameters())
         count = sum(entry.parameter.numel() for entry in own)
-        sets[name] = frozenset(entry.name for entry in own)
-        print(f"{name:<10}{len(own):>9}{count:>13,}{count / whole:>11.2%}", flush=True)
-        perturbed(check, name, encoder, own, texts(data))
-    distinct = len(set(sets.values()))
-    check.hold("different sets of trained tensors", distinct, f"{len(STRATEGIES)}", distinct == len(STRATEGIES))
+        print(f"{name:<14}{len(own):>9}{count:>13,}{count / whole:>11.2%}", flush=True)
+        schedule = frozenset((entry.name, entry.parameter.shape, entry.lr_scale, entry.starts) for entry in own)
+        moved = perturbed(check, name, encoder, own, texts(data))
+        quantities[name] = (schedule, encoder.plan.regulariser is None, tuple(moved.flatten().tolist()))
+    distinct = len(set(quantities.values()))
+    what = "different sets, rates and starts of trained tensors, and vectors after the same noise"
+    check.hold(what, distinct, f"{len(STRATEGIES)}", distinct == len(STRATEGIES))
 
 
-def within(encoder: Encoder) -> Iterator[Trainable]:
-    """What trains inside the pretrained model; all else trains under every strategy."""
-    inner = {id(parameter) for parameter in encoder.backbone.pretrained.parameters()}
-    return (entry for entry in encoder.trainable() if id(entry.parameter) in inner)
-
-
-def perturbed(check: Check, name: str, encoder: Encoder, own: list[Trainable], items: Items) -> None:
+def perturbed(check: Check, name: str, encoder: Encoder, own: list[Trainable], items: Items) -> Tensor:
     """Noise on all that trains, then on each tensor alone from there (a LoRA factor shows only where the other one is
-    not zero)."""
+    not zero). Returns the vectors after the former."""
     before = vectors(encoder, items)
     if not own:
         check.hold(f"{name}: trains nothing of MiniLM", len(own), "0 tensors", name == "frozen")
-        return
+        return before
+    torch.manual_seed(1)  # the same noise for strategies that train alike tensors
     noise(own)
     start = vectors(encoder, items)
     check.hold(
@@ -121,6 +118,7 @@ def perturbed(check: Check, name: str, encoder: Encoder, own: list[Trainable], i
         f", {known} key biases cannot" if known else ""
     )
     check.hold(f"{name}: each tensor has an effect", found, "all but key biases", not unexpected)
+    return start
 
 
 def moved_alone(encoder: Encoder, entry: Trainable, items: Items) -> Tensor:
