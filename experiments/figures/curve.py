@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.figures.points import Point, points_of
-from experiments.figures.style import COLOURS, MARKERS, figure
+from experiments.figures.style import COLOURS, MARKERS, figure, logarithmic
 from experiments.tables.rows import Row, TableError
 
 
@@ -19,7 +19,7 @@ def draw_curve(lines: Mapping[str, Sequence[Row]], metric: str, x: str, path: Pa
         for place, (name, points) in enumerate(curves.items()):
             colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
             _line(axes, name, points, colour, marker) if points else _level(axes, name, lines[name], metric, colour)
-        axes.set_xscale("log")
+        logarithmic(axes)
         axes.set_xlabel(x)
         axes.set_ylabel(metric)
         axes.legend(frameon=False, fontsize=8)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.figures.points import Point, front, points_of
-from experiments.figures.style import COLOURS, FAINT, figure
+from experiments.figures.style import COLOURS, FAINT, figure, logarithmic
 from experiments.tables.rows import Row, TableError
 
 COSTS = {"trainable_share": "share of parameters that train", "seconds_per_epoch": "seconds an epoch"}
@@ -28,7 +28,7 @@ def draw_pareto(rows: Sequence[Row], metric: str, path: Path) -> None:
 
 def _panel(axes: Any, points: Sequence[Point], metric: str) -> None:
     best = front(points, metric)
-    axes.set_xscale("log")
+    logarithmic(axes)
     for point in points:
         chosen = point in best
         place, colour = max(point.x, LEAST), COLOURS[0] if chosen else "#8a8a8a"

@@ -52,3 +52,13 @@ def figure(path: Path, width: float, height: float) -> Iterator[Any]:
         partial = path.with_name(f".{path.name}")
         made.savefig(partial, format=path.suffix[1:], dpi=150)
         partial.replace(path)
+
+
+def logarithmic(axes: Any) -> None:
+    """The x axis by factors, its ticks at 1, 2 and 5 of each power of ten and written as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
