@@ -59,6 +59,7 @@ class InterestModule(pl.LightningModule):
         self.model, self.loss = model, loss
         self.optimizer_for, self.scheduler_for, self.protocol = optimizer, scheduler, protocol
         self.items, self.n_items, self.language_model_lr = items, n_items, language_model_lr
+        self.steps = 0  # of the whole run, known when it begins
         self.scorer = TrainedScorer(model, n_items)
         self.memory = MemoryRetry(model.encoder)
         self.ranked = torch.nn.ModuleDict(  # type: ignore[assignment]  # a mapping that moves with the module
@@ -71,7 +72,8 @@ class InterestModule(pl.LightningModule):
         for group in optimizer.param_groups:
             own = self.language_model_lr if group["of_strategy"] else None
             group["lr"] = group["lr_scale"] * (group["lr"] if own is None else own)
-        schedule = held_back(self.scheduler_for(optimizer, total_steps=self._total_steps()), self._total_steps())
+        self.steps = self._total_steps()
+        schedule = held_back(self.scheduler_for(optimizer, total_steps=self.steps), self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
@@ -105,7 +107,7 @@ class InterestModule(pl.LightningModule):
         super().optimizer_step(*args, **kwargs)
         if self.model.encoder.plan.after_step is not None:
             made = self.global_step + 1  # the trainer counts after this hook
-            self.model.encoder.plan.after_step(made, self._total_steps())
+            self.model.encoder.plan.after_step(made, self.steps)
 
     def on_validation_epoch_start(self) -> None:
         """Encode the catalogue once."""

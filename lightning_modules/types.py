@@ -108,9 +108,12 @@ class TokenReading(Reading, Protocol):
 
 @runtime_checkable
 class PooledReading(Reading, Protocol):
-    """Reads one pooled vector of a text at each tap -> what stands for the last layer's pooled vector."""
+    """Reads one pooled vector of a text at each tap -> what stands for the last layer's pooled vector. `pooled_by` says
+    how they were pooled, for whoever opens it elsewhere; None: in no way that has a name."""
 
     def pooled(self, states: Float[Tensor, "U W"]) -> Float[Tensor, "U F"]: ...
+
+    def pooled_by(self, kind: str | None) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,9 @@ from experiments.explaining.bars import draw_bars, draw_legend
 from experiments.explaining.record import Record
 from experiments.explaining.timeline import draw_graph, draw_weights
 from experiments.explaining.words import shortened, who
-from experiments.figures.style import require_drawable
+from experiments.figures.style import BASE, require_drawable, save
 
-STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": "#b0b0b0",
-    "axes.linewidth": 0.8,
-    "text.color": "#222222",
-    "text.parse_math": False,  # a title may hold two dollar signs
-    "savefig.facecolor": "white",
-    "pdf.fonttype": 42,
-}
+STYLE = BASE | {"axes.titleweight": "bold"}
 EAST_ASIAN = ("Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Zen Hei", "PingFang SC", "Microsoft YaHei")
 """Fonts for titles that the first font cannot write; whichever are installed."""
 
@@ -28,10 +17,7 @@ EAST_ASIAN = ("Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Zen Hei", "PingFang
 def save_figure(record: Record, path: Path) -> None:
     """Draw into a file, whose ending chooses the form. Raises as `require_drawable` does."""
     require_drawable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    draw(record).savefig(partial, format=path.suffix[1:], dpi=150)
-    partial.replace(path)
+    save(draw(record), path)
 
 
 def draw(record: Record) -> Any:

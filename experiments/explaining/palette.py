@@ -1,8 +1,9 @@
 """Colours that people with any colour vision tell apart (Okabe & Ito 2008), and which text is read on them."""
 
-GROUPS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+from experiments.figures.style import COLOURS
+
+GROUPS = COLOURS[:6]
 PRIOR = "#9a9a9a"
-FAINT = "#c9c9c9"
 
 
 def group_colour(group: int) -> str:

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.explaining.palette import FAINT, group_colour
+from experiments.explaining.palette import group_colour
 from experiments.explaining.record import Record
 from experiments.explaining.words import date, heaviest, shortened, within_a_day
+from experiments.figures.style import FAINT
 
 MOST_EDGES = 40
 HEAVIEST_NOW, HEAVIEST_EVER = 8, 6

@@ -12,21 +12,21 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5
 MARKERS = "osD^vPX"
 FAINT = "#c9c9c9"
 FORMS = (".png", ".pdf", ".svg")
-STYLE = {
+BASE = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.edgecolor": "#b0b0b0",
     "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#ececec",
     "text.color": "#222222",
-    "text.parse_math": False,
+    "text.parse_math": False,  # a title may hold two dollar signs
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
 }
+"""Of every picture."""
+
+STYLE = BASE | {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#ececec"}
+"""Of those that show numbers on axes."""
 
 
 def require_drawable(path: Path) -> None:
@@ -48,10 +48,15 @@ def figure(path: Path, width: float, height: float) -> Iterator[Any]:
         made = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(made)
         yield made
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}")
-        made.savefig(partial, format=path.suffix[1:], dpi=150)
-        partial.replace(path)
+        save(made, path)
+
+
+def save(made: Any, path: Path) -> None:
+    """Write a matplotlib figure in one piece, in the form that the file's ending names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    made.savefig(partial, format=path.suffix[1:], dpi=150)
+    partial.replace(path)
 
 
 def logarithmic(axes: Any) -> None:

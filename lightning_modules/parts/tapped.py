@@ -6,7 +6,7 @@ and a step passes through no layer at all (Sung et al. 2022, "LST"; Fu et al. 20
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -19,13 +19,6 @@ from lightning_modules.types import Backbone, PooledReading, State, TokenReading
 KINDS: dict[type[nn.Module], str] = {MeanPooling: "mean", ClsPooling: "cls", LastPooling: "last"}
 """Poolings that take each number of a token's state by itself, so that states of several taps can be pooled side by
 side."""
-
-
-@runtime_checkable
-class Told(Protocol):
-    """A reading that keeps for others how the vectors were pooled that it reads; None: in no way that has a name."""
-
-    def pooled_by(self, kind: str | None) -> None: ...
 
 
 def every_tap(method: str, model: nn.Module, layers: Sequence[nn.Module], every: int) -> list[int]:
@@ -128,8 +121,7 @@ class PooledTapped(nn.Module):
                 f"{type(reading).__name__} reads pooled vectors of each layer that never change, and this pooling "
                 "learns or knows the last layer alone: use pooling=mean, cls or last"
             )
-        if isinstance(reading, Told):
-            reading.pooled_by(next((KINDS[part] for part in parts if part in KINDS), None))
+        reading.pooled_by(next((KINDS[part] for part in parts if part in KINDS), None))
         self.read = Taps(backbone, reading.taps)
         self.reading = reading
         self.depth, self.dim, self.layers = backbone.depth, backbone.dim, backbone.layers
