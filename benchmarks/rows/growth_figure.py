@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmarks.measuring.arithmetic import exponent
 from experiments.explaining.figure import STYLE, require_drawable
-from experiments.explaining.palette import FAINT, group_colour
+from experiments.explaining.palette import group_colour
+from experiments.figures.style import FAINT
 
 
 @dataclass(frozen=True)
