@@ -2,10 +2,11 @@
 
     python -m benchmarks.strategies_ml100k [--workers 2] [--only lora full ...] [--epochs 3]
 
-One frozen run is everybody's parent: all begin with its interest and head. Then each strategy has one trial at each of
-two learning rates of its own (seed 0), and validation chooses. The best five by validation, `full` and `frozen` get two
-more seeds at the rate that was chosen. Runs that are finished are not made again, so the same command goes on where it
-was. Table, figure and each run's result.json lie in docs/results/strategies_ml100k when it ends.
+One frozen run, trained until validation no longer gains, is everybody's parent: all begin with its interest and head
+(seed 0; a deviation over seeds holds nothing of its own). Then each strategy has one trial at each of two learning
+rates of its own (seed 0), and validation chooses. The best five by validation, `full` and `frozen` get two more seeds at
+the rate that was chosen. Runs that are finished are not made again, so the same command goes on where it was. Table,
+figure and each run's result.json lie in docs/results/strategies_ml100k when it ends.
 
 Cut down to what two cores do in about three hours: the first three of MiniLM's six layers, steps of 256 users, three
 epochs. Without the cut: sweep=strategies datamodule=atomic, for a GPU.
@@ -29,6 +30,7 @@ REFERENCE = "full"
 ALWAYS = (REFERENCE, "frozen")
 RATES = ("middle", "high")
 BEST, MORE_SEEDS = 5, (1, 2)
+PARENTS_EPOCHS = 40
 
 
 def main() -> int:
@@ -41,8 +43,9 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="default: docs/results/...")
     chosen = parser.parse_args()
     data_dir()
+    head = [f"trainer.max_epochs={chosen.epochs or PARENTS_EPOCHS}", "strategy=frozen", f"rate={RATES[-1]}", "seed=0"]
+    parent = run("experiments.train", [SETTING, *QUIET, *head], env=ONE_THREAD).path
     words = [SETTING, *QUIET, *([] if chosen.epochs is None else [f"trainer.max_epochs={chosen.epochs}"])]
-    parent = run("experiments.train", [*words, "strategy=frozen", "seed=0"], env=ONE_THREAD).path
     words.append(f"parents=[{parent.name}]")
     grid = [
         [f"name=rates-{one}", f"strategy={one}", f"rate={','.join(RATES)}"] for one in chosen.only or every_strategy()

@@ -1,9 +1,11 @@
 """Few labels: which of a split's training events a run may learn from.
 
-A label is a training event. Everything that is fitted on interactions (targets, item counts and with them popularity,
-priors and log-q, the vocabulary of behaviours, the scale of strengths) sees the events that are left, and no other.
-Evaluation stays as it was: all users are asked the same, each with the whole history before the question. That history
-is what a model is given to read at the moment of asking, an input and not a label: nothing is fitted on it.
+A label is a training event. Everything that is fitted on interactions (targets, item counts and with them
+popularity, priors and log-q, the vocabulary of behaviours, the scale of strengths) sees the events that are left, and
+no other. Where labels are of some users, validation asks these users alone: an answer that chooses an epoch or a
+setting is a label too (Perez et al. 2021, "True Few-Shot Learning with Language Models"). The test stays as it was: all
+users are asked the same, each with the whole history before the question. That history is what a model is given to read
+at the moment of asking, an input and not a label: nothing is fitted on it.
 
 Labels are kept as the beginning of a user's training events, so that they follow one another without a gap, as models
 of sequences need them.
@@ -20,7 +22,7 @@ from datamodules.preparing.prepared import Prepared, Split
 
 @runtime_checkable
 class FewShot(Protocol):
-    """A rule: the split with fewer training events and the same questions."""
+    """A rule: the split with fewer training events, validation of users that have any, and the same test."""
 
     def __call__(self, prepared: Prepared, split: Split) -> Split: ...
 
@@ -114,4 +116,6 @@ def _drawn(prepared: Prepared, split: Split, draw: int) -> np.ndarray:
 def _only(prepared: Prepared, split: Split, users: np.ndarray) -> Split:
     stop = np.array(prepared.offsets[:-1])
     stop[users] = split.train_stop[users]
-    return replace(split, train_stop=stop)
+    chosen = np.zeros(len(stop), dtype=bool)
+    chosen[users] = True
+    return replace(split, train_stop=stop, queries=split.queries | {"valid": split.queries["valid"].of_users(chosen)})

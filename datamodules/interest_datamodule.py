@@ -71,9 +71,18 @@ class InterestDataModule(pl.LightningDataModule):
 
     @cached_property
     def split_of(self) -> Split:
-        """Which events train, and what is asked in validation and test."""
+        """Which events train, and what is asked in validation and test. Raises `DataError` where few labels leave
+        nothing to choose an epoch by."""
         whole = self.splitter(self.prepared)
-        return whole if self.few_shot is None else self.few_shot(self.prepared, whole)
+        if self.few_shot is None:
+            return whole
+        few = self.few_shot(self.prepared, whole)
+        if not len(few.queries["valid"].user):
+            raise DataError(
+                "validation asks none of the users that few_shot leaves, so no epoch can be chosen: leave more, or "
+                "draw others (datamodule.few_shot.draw)"
+            )
+        return few
 
     @cached_property
     def log(self) -> EventLog:

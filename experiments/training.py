@@ -16,11 +16,12 @@ from experiments.config.hardware import usable_gpus
 from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.config.ranker import trains
-from experiments.parents import parent_folders, warm_start
+from experiments.parents import LANGUAGE_MODEL, parent_folders
 from experiments.quiet import silence
 from experiments.reporting import build_loggers, conclude, tell
 from experiments.results import Outcome, collect
 from experiments.tables.measures import sign_of
+from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost, peak_memory
 from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
@@ -91,7 +92,9 @@ def fit_module(
     """Fit, take the best checkpoint by validation, rank both splits with it."""
     data.prepare_data()
     module = build_module(config, data)
-    warm_start(module, parent_folders(config))
+    for parent in parent_folders(config):
+        if not (parent / LANGUAGE_MODEL).is_dir():
+            warm_start(module, parent)
     require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
     cost, best = Cost(), best_checkpoint(folder, config["monitor"])
     trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)

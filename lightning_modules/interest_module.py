@@ -23,7 +23,7 @@ from lightning_modules.metrics.per_query import PerQuery
 from lightning_modules.metrics.protocol import EvaluationProtocol
 from lightning_modules.parameter_groups import parameter_groups
 from lightning_modules.recommender import Recommender
-from lightning_modules.schedulers import held_back
+from lightning_modules.schedulers import forget_what_waits, held_back
 from lightning_modules.scorers.trained import TrainedScorer
 from lightning_modules.step_count import total_steps
 from lightning_modules.types import Loss
@@ -89,9 +89,10 @@ class InterestModule(pl.LightningModule):
         return loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Gradients of everything that trains."""
+        """Gradients of everything that trains by now."""
         given = partial(super().backward, loss, *args, **kwargs)
         self.memory.backward(given, self.parameters(), self.trainer.precision_plugin.train_step_context)
+        forget_what_waits(self.trainer.optimizers)
 
     def configure_gradient_clipping(
         self,

@@ -1,7 +1,7 @@
 """Learning-rate schedules over all optimizer steps of a run, as factors on each group's own rate."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
@@ -37,6 +37,15 @@ def held_back(schedule: LRScheduler, total_steps: int) -> LRScheduler:
         schedule.lr_lambdas[index] = _zero_before(groups[index]["starts"] * total_steps, schedule.lr_lambdas[index])
         groups[index]["lr"] = 0.0
     return schedule
+
+
+def forget_what_waits(optimizers: Iterable[Optimizer]) -> None:
+    """Take the gradients away from groups that `held_back` holds: they would count in the norm that is clipped, and
+    fill Adam's averages with a time at which the group did not move."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        if group.get("starts", 0.0) > 0.0 and group["lr"] == 0.0:
+            for parameter in group["params"]:
+                parameter.grad = None
 
 
 def _zero_before(start: float, factor: Callable[[int], float]) -> Callable[[int], float]:

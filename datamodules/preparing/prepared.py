@@ -150,6 +150,13 @@ class QuerySet:
         time = None if prepared.time is None else np.asarray(prepared.time[stop - 1])
         return cls(user.astype(np.int64), stop, time, offsets, events)
 
+    def of_users(self, chosen: Bool[np.ndarray, " B"]) -> "QuerySet":
+        """The queries of the chosen users, in their order."""
+        kept, lengths = chosen[self.user], np.diff(self.offsets)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths[kept])])
+        time = None if self.time is None else self.time[kept]
+        return QuerySet(self.user[kept], self.stop[kept], time, offsets, self.events[np.repeat(kept, lengths)])
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

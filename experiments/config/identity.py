@@ -12,7 +12,7 @@ from experiments.config.check import SPECIAL
 from experiments.config.ranker import trains
 from experiments.config.signature import Parameter, signature
 
-RESULTS_EPOCH = 3
+RESULTS_EPOCH = 4
 """Raised whenever the same configuration gives other numbers: a changed default, or a changed computation."""
 
 NEUTRAL = (
@@ -52,7 +52,8 @@ TRAINING_ONLY = (
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What determines a result beside the configuration. pretrained: digest of the files, by path in the config."""
+    """What determines a result beside the configuration. pretrained: digest of the files, by path in the
+    config. parents: what made each of them, see `experiments.parents`."""
 
     data: str
     precision: str

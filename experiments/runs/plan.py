@@ -16,7 +16,7 @@ from experiments.config.precision import resolve
 from experiments.config.pretrained import pretrained_digests
 from experiments.config.ranker import trains
 from experiments.corpus import prepared_of
-from experiments.parents import adopt
+from experiments.parents import Parent, adopt, require_akin
 from experiments.runs.folder import RunFolder
 
 
@@ -47,7 +47,7 @@ class Plan:
             "world_size": self.circumstances.world_size,
             "data_digest": self.circumstances.data,
             "pretrained_digest": self.circumstances.pretrained,
-            "parents": list(self.circumstances.parents),
+            "parents": self.config["parents"],
             "choices": self.choices,
         }
 
@@ -60,19 +60,20 @@ def plan(config: DictConfig, hydra: DictConfig) -> Plan:
     """
     effective = plain(config)
     require_within_limits(effective)
-    adopt(effective)
+    parents = adopt(effective)
     if "adaptation" in effective:
         keep_what_adapts(effective)
     else:
         require_one_ranker(effective)
-    circumstances = _circumstances(effective)
+    circumstances = _circumstances(effective, parents)
+    require_akin(effective, circumstances, parents)
     choices = {key: value for key, value in hydra.runtime.choices.items() if value and not key.startswith("hydra")}
     name = run_name(effective, choices)
     folder = RunFolder(_folder(Path(effective["runs_dir"]), name, run_digest(effective, circumstances)))
     return Plan(folder, effective, tuple(hydra.overrides.task), choices, circumstances)
 
 
-def _circumstances(config: dict[str, Any]) -> Circumstances:
+def _circumstances(config: dict[str, Any], parents: list[Parent]) -> Circumstances:
     """What determines the result beside the configuration, in which precision and devices are resolved on the way.
 
     A scorer in closed form counts and adds in one process, whatever the hardware offers to models.
@@ -89,7 +90,7 @@ def _circumstances(config: dict[str, Any]) -> Circumstances:
         precision=str(precision),
         world_size=devices * trainer.get("num_nodes", 1) if trained else 1,
         pretrained=pretrained_digests(config),
-        parents=tuple(config.get("parents", ())),
+        parents=tuple(parent.made_from for parent in parents),
     )
 
 

@@ -26,7 +26,9 @@ class LanguageModelBackbone(nn.Module):
     pooled vectors (see `parts.whitening`; fitted by `Encoder.fit`, before the first step, on the model as it was
     pretrained). dim: size of a learned linear map's output; null leaves the model's own size and learns nothing
     outside it. first_layers: so many of the lowest layers are kept and the others thrown away, for a smaller and faster
-    model; null keeps all.
+    model; null keeps all. dropout: within the layers that train, in the place of the shares that the model was
+    pretrained with; null keeps those. Whitening raises what is small, and with it the noise of dropout: there 0 trains
+    better (docs/log.md).
 
     Texts go through the layers end to end, without padding. Virtual tokens that a strategy put before them are not
     pooled. Raises ValueError for a text beyond the model's positions.
@@ -39,11 +41,12 @@ class LanguageModelBackbone(nn.Module):
         whiten: bool = False,
         dim: int | None = None,
         first_layers: int | None = None,
+        dropout: float | None = None,
     ) -> None:
         super().__init__()
         if dim is not None and dim < 1:
             raise ValueError(f"LanguageModelBackbone dim={dim} must be at least 1, or null for the model's own size")
-        self.pretrained: PreTrainedModel = load_encoder(Path(path), decoder=pooling == "decoder")
+        self.pretrained: PreTrainedModel = load_encoder(Path(path), decoder=pooling == "decoder", dropout=dropout)
         if first_layers is not None:
             keep_first(self.pretrained, layout_of(self.pretrained).layers, first_layers)
         self._layout = layout_of(self.pretrained)

@@ -11,6 +11,8 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from lightning_modules.interest_module import InterestModule
+
 
 class Ema(pl.Callback):
     """average <- decay * average + (1 - decay) * weights after every optimizer step (Polyak & Juditsky 1992).
@@ -19,6 +21,9 @@ class Ema(pl.Callback):
     the average, which stays in the model until training goes on: so every checkpoint's `state_dict` is the average,
     also where it is of weights alone, about which no callback is asked. The running weights travel beside it, for a
     resume. Mean and cuts are those of the averaged model. Outside of `fit` the model is evaluated as it is.
+
+    Raises ValueError beside a strategy that changes weights after a step (AdaLoRA sets singular values to zero): the
+    average would bring them back, and be another model than the strategy's.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -31,6 +36,8 @@ class Ema(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start from the weights; a resumed run has loaded its average already."""
+        if isinstance(pl_module, InterestModule) and pl_module.model.encoder.plan.after_step is not None:
+            raise ValueError("callbacks=ema averages away what this strategy does after a step: use callbacks=default")
         if not self.average:
             self.average = {name: p.detach().clone() for name, p in _trained(pl_module)}
 

@@ -19,7 +19,7 @@ from lightning_modules.parts.runs import runs_of
 from lightning_modules.parts.sharing import shared_out
 from lightning_modules.parts.tapped import with_reading
 from lightning_modules.parts.whitening import Whitening
-from lightning_modules.types import Backbone, State, Strategy
+from lightning_modules.types import Backbone, PooledReading, State, Strategy
 
 CATALOGUE_TOKENS = 8192
 """Tokens in a chunk of the catalogue; fixed, since another shape moves a vector by 4e-7, and so a rank."""
@@ -124,15 +124,18 @@ class Encoder(nn.Module):
             return self.backbone.settle(pooled)
 
     def fit(self, pooled: Callable[[], Float[Tensor, "N F"]]) -> None:
-        """Fit on the catalogue's pooled vectors what has to be fitted before training. Asks for them only where
-        something has to be, and does nothing the second time."""
+        """Fit on the catalogue's pooled vectors, as they are before the first step, what has to be fitted before
+        training. Asks for them only where something has to be, and does nothing the second time."""
         waiting = [
             part for part in as_module(self.backbone).modules() if isinstance(part, Whitening) and not part.fitted
         ]
         if waiting:
             vectors = pooled()
+            if isinstance(self.plan.reading, PooledReading):  # which makes of several layers' vectors what is whitened
+                with _evaluating(self):
+                    vectors = self.plan.reading.pooled(vectors)
             for part in waiting:
-                part.fit(vectors[:, -part.dim :])  # where several layers are read, the last one's stand last
+                part.fit(vectors)
 
     def centre(self, catalogue: Float[Tensor, "N D"]) -> None:
         """Take the mean of the catalogue's vectors as the new origin."""

@@ -6,14 +6,17 @@ from torch import Tensor, nn
 
 
 class Whitening(nn.Module):
-    """Subtract the mean and rotate and scale so that every direction has the same variance.
+    """Subtract the mean and stretch so that every direction has the same variance.
 
-        y = (x - mean) W,   W = U diag((lambda + eps * mean(lambda))^(-1/2)),   U diag(lambda) U' = covariance
+        y = (x - mean) W,   W = U diag((lambda + eps * mean(lambda))^(-1/2)) U',   U diag(lambda) U' = covariance
 
     Sentence vectors of BERT lie in a narrow cone, where cosines say little; whitening restores them (Su et al. 2021,
     "Whitening Sentence Representations for Better Semantics and Faster Retrieval"; Huang et al. 2021, "WhiteningBERT").
     Departures: eps times the mean eigenvalue damps the small ones, since the last directions of a catalogue are noise,
-    where Su et al. may cut them off; and the map is fitted once, on the catalogue's text, and then stays.
+    where Su et al. may cut them off; the last factor U' turns back to the axes of x (ZCA, which stays nearest to x:
+    Kessy et al. 2018, "Optimal Whitening and Decorrelation", section 3), so that two clouds that are nearly alike are
+    whitened nearly alike, where Su et al.'s axes swap with the order of the eigenvalues, and what was learned behind
+    one cloud means something behind the other; and the map is fitted once, on the catalogue's text, and then stays.
 
     The numbers are buffers, so they are saved and a resumed run does not fit again. Until fitted it raises
     RuntimeError.
@@ -41,7 +44,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, vectors: Float[Tensor, "N D"]) -> None:
-        """Fit on the catalogue's vectors, in double precision; the sign of each direction is fixed."""
+        """Fit on the catalogue's vectors, in double precision."""
         if len(vectors) < 2:
             raise ValueError(
                 f"Whitening needs at least 2 texts to see a variance, not {len(vectors)}: set whiten=false"
@@ -53,10 +56,9 @@ class Whitening(nn.Module):
             raise ValueError(
                 f"All {len(vectors)} texts have the same vector, so nothing can be whitened: set whiten=false"
             )
-        largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
         scale = (values.clamp(min=0.0) + self.eps * values.mean()).rsqrt()
         self.mean.copy_(mean)
-        self.matrix.copy_(directions * largest.sign() * scale)
+        self.matrix.copy_((directions * scale) @ directions.T)
         self.is_fitted.fill_(True)
 
     def forward(self, vectors: Float[Tensor, "U D"]) -> Float[Tensor, "U D"]:

@@ -12,7 +12,7 @@ class TopKGradualStrategy:
     Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification" (ULMFiT), section 3.3, gradual
     unfreezing: the i-th layer below the top stays bit for bit for the first i / k of the steps. Departures: theirs adds
     a layer each epoch, down to the embeddings, which stay frozen here; their rates that fall from layer to layer are
-    strategy=full_llrd. A layer that waits has its dropout already, and its gradients are computed.
+    strategy=full_llrd. A layer that waits has its dropout already; its gradients are computed and thrown away.
 
     k: layers in the end, >= 2; with one nothing would join. Raises ValueError where the model has fewer.
     """

@@ -101,7 +101,7 @@ def test_only_the_end_of_training_moves(rule, split, small):
     whole = SPLITS[split](small)
     before = whole.train_stop.copy()
     few = rule(small, whole)
-    assert few.queries is whole.queries
+    assert few.queries["test"] is whole.queries["test"]
     np.testing.assert_array_equal(whole.train_stop, before)  # what was given is left as it is
     assert isinstance(rule, FewShot)
     if isinstance(rule, FewEvents):
@@ -110,6 +110,38 @@ def test_only_the_end_of_training_moves(rule, split, small):
         chosen = few.train_stop > small.offsets[:-1]
         np.testing.assert_array_equal(few.train_stop, np.where(chosen, before, small.offsets[:-1]))
         assert chosen.sum() == (7 if isinstance(rule, FewUsers) else round(0.2 * (before > small.offsets[:-1]).sum()))
+
+
+@pytest.mark.parametrize("split", sorted(SPLITS))
+def test_validation_asks_the_users_with_labels_alone(split, small):
+    """An answer that chooses the epoch is a label."""
+    whole = SPLITS[split](small)
+    few = FewUsers(7)(small, whole)
+    labelled = np.flatnonzero(few.train_stop > small.offsets[:-1])
+    asked, all_asked = few.queries["valid"], whole.queries["valid"]
+    assert 0 < len(asked.user) < len(all_asked.user)
+    rows = np.flatnonzero(np.isin(all_asked.user, labelled))
+    np.testing.assert_array_equal(asked.user, all_asked.user[rows])
+    np.testing.assert_array_equal(asked.stop, all_asked.stop[rows])
+    for place, row in enumerate(rows):
+        ours = asked.events[asked.offsets[place] : asked.offsets[place + 1]]
+        np.testing.assert_array_equal(ours, all_asked.events[all_asked.offsets[row] : all_asked.offsets[row + 1]])
+    assert FewEvents(3)(small, whole).queries is whole.queries
+
+
+def test_labels_that_leave_nothing_to_choose_by_are_refused(tmp_path):
+    """Of two users one is asked nothing in validation, and some draws leave that one."""
+    marks = {"u": ("train", "train", "train", "test"), "v": ("train", "train", "valid", "test")}
+    made = [(user, KEYS[k], float(k), "view", None, marks[user][k]) for user in marks for k in range(4)]
+    refused = []
+    for draw in range(8):
+        data = module(tmp_path, FewUsers(1, draw), made, split=GivenSplit())
+        try:
+            assert len(data.split_of.queries["valid"].user) == 1
+        except DataError as fault:
+            refused.append(str(fault))
+    assert 0 < len(refused) < 8
+    assert all("validation asks none of the users that few_shot leaves" in said for said in refused)
 
 
 def test_a_share_is_so_many_users_of_the_same_order(small):
@@ -147,7 +179,7 @@ def test_users_without_training_events_are_not_drawn(tmp_path):
 def test_evaluation_stays_as_it_was(rule, root):
     """Who is asked, the whole history, the answers; kinds and strengths are fitted on training and may be read anew."""
     whole, few = module(root), module(root, rule)
-    for name in ("valid", "test"):
+    for name in ("valid", "test") if isinstance(rule, FewEvents) else ("test",):
         first, second = list(whole.blocks(name)), list(few.blocks(name))
         assert len(first) == len(second) > 0
         assert sum(int((block.query >= 0).sum()) for block in second) == USERS

@@ -120,7 +120,7 @@ def test_an_adapted_model_can_be_adapted_further(adapted):
     made.folder.path.mkdir()
     outcome = train(made.config, made.folder.path)
     assert outcome["metrics"]["valid/loss"] > 0
-    assert made.circumstances.parents == (adapted.name,)
+    assert made.config["parents"] == [adapted.name]
 
 
 def test_a_table_shows_it(adapted, tmp_path, capsys):

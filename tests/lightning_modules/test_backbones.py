@@ -8,6 +8,7 @@ import torch
 from hydra.utils import instantiate
 from sklearn.decomposition import PCA
 from torch import Tensor
+from torch.nn import Dropout
 from transformers import BartConfig, BertConfig, BertModel
 
 from datamodules.types import Items
@@ -179,6 +180,24 @@ def test_items_without_text_are_refused(tiny_models: dict) -> None:
         LanguageModelBackbone(str(tiny_models["bert"])).embed(Items(torch.arange(3)))
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_dropout_is_what_it_is_set_to(name: str, tiny_models: dict, token_items: Callable) -> None:
+    """Without it a model that trains says what it says in evaluation; with it another thing. A rate of attention alone
+    (Llama and its kin) counts as well."""
+    items = token_items(*LENGTHS)
+    for rate, equal in ((0.0, True), (0.5, False)):
+        backbone = LanguageModelBackbone(str(tiny_models[name]), dropout=rate).eval()
+        evaluated = vectors_of(backbone, items)
+        assert torch.equal(vectors_of(backbone.train(), items), evaluated) is equal, rate
+
+
+def test_dropout_is_left_as_it_was_pretrained(tiny_models: dict) -> None:
+    shares = [part.p for part in LanguageModelBackbone(str(tiny_models["bert"])).modules() if isinstance(part, Dropout)]
+    assert set(shares) == {BertConfig().hidden_dropout_prob}
+    with pytest.raises(ValueError, match=r"dropout=1\.0 lies outside"):
+        LanguageModelBackbone(str(tiny_models["bert"]), dropout=1.0)
+
+
 def test_poolings_of_two_tokens() -> None:
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])
     assert build_pooling("mean", 2)(hidden).tolist() == [[2.0, 4.0]]
@@ -203,7 +222,7 @@ def test_whitening_by_hand() -> None:
     vectors = torch.tensor([[3.0, 1.0], [-1.0, 1.0], [3.0, -1.0], [-1.0, -1.0]])
     whitening = Whitening(2, eps=0.4)
     whitening.fit(vectors)
-    expected = torch.tensor([[0.5**0.5, 2 / 5**0.5], [0.5**0.5, -2 / 5**0.5]])  # smaller variance first
+    expected = torch.tensor([[2 / 5**0.5, 0.5**0.5], [-2 / 5**0.5, 0.5**0.5]])
     torch.testing.assert_close(whitening(vectors[:2]), expected)
 
 
@@ -211,9 +230,21 @@ def test_whitening_agrees_with_scikit_learn() -> None:
     vectors = torch.randn(500, 6) @ torch.randn(6, 6) + 3.0
     whitening = Whitening(6, eps=1e-9)
     whitening.fit(vectors)
-    ours = whitening(vectors).flip(1)  # theirs has the largest variance first, and divides by n - 1
+    ours = whitening(vectors)  # theirs is turned to the principal axes, and divides by n - 1
     theirs = torch.from_numpy(PCA(whiten=True).fit_transform(vectors.numpy())) * (500 / 499) ** 0.5
-    torch.testing.assert_close(ours.abs(), theirs.abs(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(ours @ ours.T, theirs @ theirs.T, rtol=1e-3, atol=1e-3)
+
+
+def test_clouds_nearly_alike_are_whitened_nearly_alike() -> None:
+    """Where eigenvalues lie close, a little noise swaps their axes: nothing that was learned behind the one map would
+    mean anything behind the other."""
+    vectors = torch.randn(500, 6)
+    whitened = []
+    for cloud in (vectors, vectors + 0.01 * torch.randn(500, 6)):
+        whitening = Whitening(6)
+        whitening.fit(cloud)
+        whitened.append(whitening(cloud))
+    assert torch.cosine_similarity(*whitened).min() > 0.99
 
 
 def test_whitening_is_refused_where_it_means_nothing() -> None:

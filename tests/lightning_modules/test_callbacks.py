@@ -1,5 +1,6 @@
 """Callbacks in real fits: the moving average, the seeds of steps, the checkpoint to go on from."""
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
@@ -81,6 +82,14 @@ def test_what_validation_measured_is_what_the_best_checkpoint_holds(root, tmp_pa
     assert found[0]["valid/ndcg@10"] == float(best.best_model_score)
     run.test(module, datamodule=data, verbose=False)
     assert all(torch.equal(kept[name], w) for name, w in trained(module).items())
+
+
+def test_an_average_is_refused_where_the_strategy_acts_after_a_step(root):
+    data = small_data(root)
+    module = lightning_module(data, small_model(data))
+    module.model.encoder.plan = replace(module.model.encoder.plan, after_step=lambda made, total: None)
+    with pytest.raises(ValueError, match="callbacks=ema averages away what this strategy does after a step"):
+        trainer(Ema(0.8)).fit(module, datamodule=data)
 
 
 class StopAt(pl.Callback):

@@ -9,7 +9,7 @@ import torch
 
 from lightning_modules.backbones.language_model import LanguageModelBackbone
 from lightning_modules.parts.encoder import Encoder
-from lightning_modules.schedulers import held_back, warmup_constant
+from lightning_modules.schedulers import forget_what_waits, held_back, warmup_constant
 from lightning_modules.strategies.bitfit import BitfitStrategy
 from lightning_modules.strategies.full import FullStrategy
 from lightning_modules.strategies.full_llrd import FullLlrdStrategy
@@ -124,9 +124,12 @@ def test_a_layer_that_waits_stays_bit_for_bit(tiny_models: dict, token_items: Ca
         optimizer.zero_grad()
         vectors = encoder(token_items(9, 3, 20, seed=step))
         (vectors * torch.randn_like(vectors)).sum().backward()
+        forget_what_waits([optimizer])
+        assert (lower.grad is None) == (step < 2)  # the norm that is clipped is of what trains
         optimizer.step()
         schedule.step()
         moved.append((not torch.equal(lower, before[0]), not torch.equal(upper, before[1])))
+        assert (lower in optimizer.state) == (step >= 2)  # Adam begins when the layer does
     assert moved == [(False, True), (False, True), (True, True), (True, True)]
 
 
