@@ -2,11 +2,11 @@
 
     python -m benchmarks.strategies_ml100k [--workers 2] [--only lora full ...] [--epochs 3]
 
-One frozen run, trained until validation no longer gains, is everybody's parent: all begin with its interest and head
+One frozen run, trained until validation gains no more, is everybody's parent: all begin with its interest and head
 (seed 0; a deviation over seeds holds nothing of its own). Then each strategy has one trial at each of two learning
-rates of its own (seed 0), and validation chooses. The best five by validation, `full` and `frozen` get two more seeds at
-the rate that was chosen. Runs that are finished are not made again, so the same command goes on where it was. Table,
-figure and each run's result.json lie in docs/results/strategies_ml100k when it ends.
+rates of its own (seed 0), and validation chooses. The best five by validation, `full` and `frozen` get two more seeds
+at the rate that was chosen. Runs that are finished are not made again, so the same command goes on where it was.
+Table, figure and each run's result.json lie in docs/results/strategies_ml100k when it ends.
 
 Cut down to what two cores do in about three hours: the first three of MiniLM's six layers, steps of 256 users, three
 epochs. Without the cut: sweep=strategies datamodule=atomic, for a GPU.

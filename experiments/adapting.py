@@ -19,9 +19,9 @@ from experiments.config.idle import require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder
 from experiments.corpus import prepared_of, split_of
+from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
 from experiments.parents import LANGUAGE_MODEL
 from experiments.results import Outcome
-from experiments.training import best_checkpoint, build_trainer, fit, load_weights
 from experiments.wiring import Config
 from lightning_modules.adaptation import WordModel
 from lightning_modules.adaptation_module import AdaptationModule

@@ -20,9 +20,9 @@ from experiments.asking.history import of_keys, of_titles
 from experiments.asking.questions import Questions, of_histories, of_users
 from experiments.config.ranker import trains
 from experiments.explaining.record import Record, make_record
+from experiments.fitting import load_weights
 from experiments.frozen_layers import read_once
 from experiments.runs.read import Run, read_record, read_run
-from experiments.training import load_weights
 from experiments.wiring import build_data, build_module, build_scorer
 from lightning_modules.evaluation import rank
 from lightning_modules.interest_module import InterestModule

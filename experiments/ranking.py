@@ -6,10 +6,10 @@ from typing import Any
 
 from datamodules.storage import atomic_write
 from experiments.config.instantiate import instantiate
+from experiments.fitting import build_trainer
 from experiments.loading import LoadedRun
 from experiments.quiet import silence
 from experiments.results import describe_queries, summarise, write_table
-from experiments.training import build_trainer
 from lightning_modules.evaluation import evaluate
 from lightning_modules.slices import Table
 

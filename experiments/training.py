@@ -2,31 +2,27 @@
 
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks.model_checkpoint import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from datamodules.interest_datamodule import InterestDataModule
-from experiments.config.hardware import usable_gpus
+from experiments.adapting import adapt
 from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.config.ranker import trains
+from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
 from experiments.parents import LANGUAGE_MODEL, parent_folders
 from experiments.quiet import silence
 from experiments.reporting import build_loggers, conclude, tell
 from experiments.results import Outcome, collect
-from experiments.tables.measures import sign_of
 from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost, peak_memory
-from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
+from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
-from lightning_modules.checkpoint_io import AtomicCheckpointIO
 from lightning_modules.evaluation import evaluate
 from lightning_modules.interest_module import InterestModule
 
@@ -46,19 +42,12 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     silence()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     loggers = build_loggers(config, folder)
-    outcome, cost = _maker(config)(config, folder, loggers)
+    make = adapt if "adaptation" in config else recommend
+    outcome, cost = make(config, folder, loggers)
     cost["seconds"] = time.perf_counter() - started
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
     conclude(loggers, config, outcome.metrics | costs)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
-
-
-def _maker(config: Config) -> Callable[[Config, Path, list[Logger]], tuple[Outcome, dict[str, Any]]]:
-    if "adaptation" not in config:
-        return recommend
-    from experiments.adapting import adapt  # which takes trainer and checkpoints from here
-
-    return adapt
 
 
 def recommend(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome, dict[str, Any]]:
@@ -106,39 +95,6 @@ def fit_module(
     return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size} | chunks
 
 
-def best_checkpoint(folder: Path, monitor: str, name: str = "best") -> ModelCheckpoint:
-    """Keeps FOLDER/NAME.ckpt of the epoch with the best `monitor`.
-
-    It saves when validation ends, before last.ckpt is written at the end of the epoch: Lightning moves it behind all
-    other callbacks, and saving at the end of the epoch as well, last.ckpt would not know of the best that came with it.
-    """
-    return ModelCheckpoint(
-        folder,
-        filename=name,
-        monitor=monitor,
-        mode="max" if sign_of(monitor) > 0 else "min",
-        enable_version_counter=False,
-        save_weights_only=True,
-        save_on_train_epoch_end=False,
-    )
-
-
-def fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule | None, last: Path) -> None:
-    """Train from the beginning or from `last`. A run that had stopped early when it was interrupted stays stopped; its
-    callbacks still learn what they had measured, and the model with which chunks it ended."""
-    if not last.exists():
-        trainer.fit(module, datamodule=data)
-        return
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    if not checkpoint[OVER]:
-        trainer.fit(module, datamodule=data, ckpt_path=str(last), weights_only=True)
-        return
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
-        if isinstance(callback, Cost):
-            callback.load_state_dict(checkpoint["callbacks"][callback.state_key])
-    module.on_load_checkpoint(checkpoint)
-
-
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:
     """Per-query tables of validation (all its queries) and test."""
     data.validation_sample = None
@@ -146,27 +102,3 @@ def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataM
     tables = {"valid": module.table("valid")}
     trainer.test(module, dataloaders=data.test_dataloader(), verbose=False)
     return tables | {"test": module.table("test")}
-
-
-def build_trainer(config: Config, folder: Path, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
-    """The trainer with the chosen callbacks, then those that every run has; the last one saves, after all others
-    acted."""
-    chosen = [instantiate(node) for node in (config.get("callbacks") or {}).values() if node]
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else every new tensor is written twice
-    # Said each time, for the choice is the process's and outlives a trainer. On a CPU it would ask for bf16 products.
-    rounded = config.get("tf32", False) and usable_gpus(config["trainer"].get("accelerator", "auto"))
-    torch.set_float32_matmul_precision("high" if rounded else "highest")
-    return instantiate(  # type: ignore[return-value]
-        config["trainer"],
-        callbacks=[*chosen, *callbacks],
-        logger=loggers,
-        default_root_dir=str(folder),
-        plugins=[AtomicCheckpointIO()],
-    )
-
-
-def load_weights(module: pl.LightningModule, path: Path) -> None:
-    """The trainable tensors and buffers of a checkpoint into a module built from the same configuration."""
-    checkpoint = torch.load(path, map_location=module.device, weights_only=True)
-    module.on_load_checkpoint(checkpoint)
-    module.load_state_dict(checkpoint["state_dict"], strict=False)

@@ -8,8 +8,8 @@ from experiments.config.ranker import trains
 
 def require_within_limits(config: dict[str, Any]) -> None:
     """Raise `ConfigError` with every fault: a seed that is no whole number from 0 on, a training without epochs, an
-    optimizer whose gradients cannot be clipped."""
-    faults = _unclippable(config) if trains(config) else []
+    optimizer whose gradients cannot be clipped, weights in half precision."""
+    faults = [*_unclippable(config), *_coarse(config)] if trains(config) else []
     seed = config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         faults.append(f"seed: is {seed!r}; a seed is a whole number from 0 on (several want a sweep: -m seed=0,1,2)")
@@ -20,6 +20,15 @@ def require_within_limits(config: dict[str, Any]) -> None:
         faults.append(f"trainer.max_epochs: is {epochs}; a model trains for at least 1 epoch")
     if faults:
         raise ConfigError(faults)
+
+
+def _coarse(config: dict[str, Any]) -> list[str]:
+    """Weights of eight or eleven bits stand still where a step is smaller than their last one."""
+    precision = str((config.get("trainer") or {}).get("precision"))
+    if precision not in ("bf16-true", "16-true"):
+        return []
+    mixed = precision.replace("true", "mixed")
+    return [f"trainer.precision: is {precision}, in which weights cannot take small steps; choose {mixed}"]
 
 
 def _unclippable(config: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ class Maps(NamedTuple):
 
 
 class Bottleneck(nn.Module):
-    """x -> s (W_up f(W_down x + b_down) + b_up), computed in the precision of its parameters."""
+    """x -> s (W_up f(W_down x + b_down) + b_up), in half precision under autocast, else in that of its parameters."""
 
     def __init__(self, maps: Maps, activation: str, scale: float) -> None:
         super().__init__()

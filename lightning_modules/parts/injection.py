@@ -4,7 +4,6 @@ import difflib
 import re
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from peft import PeftConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
@@ -55,7 +54,7 @@ def ending(pattern: str) -> str:
     return rf"(?:.*\.)?(?:{pattern})"
 
 
-def peft_plan(config: PeftConfig, model: nn.Module, identity: Identity = "exact", **hooks: Any) -> Plan:
+def peft_plan(config: PeftConfig, model: nn.Module, identity: Identity = "exact") -> Plan:
     """Inject what a configuration of peft asks for, in place; what it brought and left trainable is what trains."""
     config.task_type = TaskType.FEATURE_EXTRACTION
     with warnings.catch_warnings():
@@ -63,7 +62,7 @@ def peft_plan(config: PeftConfig, model: nn.Module, identity: Identity = "exact"
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         adapter: PeftModel = get_peft_model(model, config)
     names = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
-    return Plan(identity=identity, trains=names.__contains__, adapter=adapter, **hooks)
+    return Plan(identity=identity, trains=names.__contains__, adapter=adapter)
 
 
 def _no_match(method: str, target: str, linear: set[str], model: nn.Module) -> str:

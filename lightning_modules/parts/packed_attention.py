@@ -47,6 +47,7 @@ def packed_attention(
         bias = {} if position_bias is None else {"position_bias": position_bias}
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **bias, **settings)
         return output, None
+    query, key, value = _rounded_alike(query, key, value)
     causal, window = _causal(module, settings), settings.get("sliding_window")
     before = 0 if prefix is None else prefix.keys.shape[1]
     plain = prefix is None and position_bias is None and all(window is None or run.length <= window for run in runs)
@@ -80,6 +81,15 @@ def visible(
     if window is not None:
         seen &= distance.abs() < window
     return seen[None, None]
+
+
+def _rounded_alike(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Under autocast all three in half precision, as scaled dot-product attention would make them. Rotary positions and
+    some of peft's layers leave one or two of them in float32, and the kernel for unequal lengths wants one type."""
+    kind = tensors[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors)
 
 
 def _behind(prefix: Float[Tensor, "K P size"], own: Float[Tensor, "U K S size"]) -> Float[Tensor, "U K M size"]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,7 +11,6 @@ from transformers.pytorch_utils import Conv1D
 
 from lightning_modules.parts.injection import MATRICES
 
-Placement = Literal["sequential", "parallel"]
 PLACEMENTS: tuple[str, ...] = ("sequential", "parallel")
 
 Change = Callable[[Float[Tensor, "*rest D"]], Float[Tensor, "*rest D"]]

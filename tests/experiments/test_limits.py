@@ -18,6 +18,7 @@ def test_what_composes_by_default_is_within_the_limits():
         (["trainer.max_epochs=0"], r"trainer\.max_epochs: is 0; a model trains for at least 1 epoch"),
         (["trainer.precision=16-mixed"], r"cannot be clipped \(trainer\.gradient_clip_val is 1\.0\); .*fused=false"),
         (["trainer.precision=16"], r"optimizer\.fused: is true, and with trainer\.precision=16 "),
+        (["trainer.precision=bf16-true"], r"cannot take small steps; choose bf16-mixed"),
         (["trainer.precision=16-mixed", "seed=-1"], r"(?s)fused=false.*seed: is -1|seed: is -1.*fused=false"),
     ],
 )

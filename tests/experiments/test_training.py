@@ -6,10 +6,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from experiments import training
+from experiments import fitting
 from experiments.config.compose import compose
+from experiments.fitting import best_checkpoint, build_trainer, fit
 from experiments.runs.read import read_run
-from experiments.training import best_checkpoint, build_trainer, fit, train
+from experiments.training import train
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
 from lightning_modules.recommender import Recommender
@@ -83,7 +84,7 @@ def test_float32_is_rounded_on_a_gpu_where_that_was_asked_for(words, cards, expe
     """Half precision asks for no TF32, and a process forgets the choice of the trainer before."""
     asked = []
     monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
-    monkeypatch.setattr(training, "usable_gpus", lambda accelerator: (object(),) * cards)
+    monkeypatch.setattr(fitting, "usable_gpus", lambda accelerator: (object(),) * cards)
     words = [*words, "trainer.accelerator=cpu", "trainer.precision=bf16-mixed"]
     config = compose([*words, f"runs_dir={tmp_path}"])
     run = build_trainer(config | {"callbacks": {}}, tmp_path, [], [])

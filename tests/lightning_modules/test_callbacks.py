@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks.model_checkpoint import ModelCheckpoint
 
-from experiments.training import load_weights
+from experiments.fitting import load_weights
 from lightning_modules.callbacks.ema import Ema
 from lightning_modules.callbacks.gradient_norm import GradientNorm
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint

@@ -6,10 +6,13 @@ import torch
 
 from datamodules.types import Items, Ragged
 from lightning_modules.backbones.language_model import LanguageModelBackbone
+from lightning_modules.parts import varlen_attention
 from lightning_modules.parts.encoder import Encoder
 from lightning_modules.parts.full_precision import full_precision
 from lightning_modules.strategies.full import FullStrategy
+from lightning_modules.strategies.lokr import LokrStrategy
 from lightning_modules.strategies.top_k import TopKStrategy
+from lightning_modules.strategies.vera import VeraStrategy
 from tests.lightning_modules.small_model import lightning_module, small_data, small_model, trainer
 
 CPU = torch.device("cpu")
@@ -76,6 +79,35 @@ class Cuts(pl.Callback):
             return calibrate(*given)
 
         module.model.calibrate = noted
+
+
+@pytest.mark.parametrize(
+    ("family", "strategy"),
+    [
+        ("llama", FullStrategy()),
+        ("qwen3", FullStrategy()),
+        ("bert", VeraStrategy()),
+        ("bert", LokrStrategy(targets=["value"])),
+    ],
+)
+def test_attention_gets_three_tensors_of_one_type(family, strategy, tiny_models, token_items, monkeypatch):
+    """The kernel for texts of unequal length takes no other; rotary positions and peft leave some in float32."""
+    asked = []
+
+    def serves(device, dtype, *_, **__):
+        asked.append(dtype)
+        return True
+
+    def attend(query, key, value, runs, causal, scaling):
+        assert {query.dtype, key.dtype, value.dtype} == {torch.bfloat16}
+        return query.transpose(0, 1)
+
+    monkeypatch.setattr(varlen_attention, "serves", serves)
+    monkeypatch.setattr(varlen_attention, "attend", attend)
+    encoder = Encoder(LanguageModelBackbone(str(tiny_models[family])), strategy)
+    with torch.autocast("cpu", torch.bfloat16):
+        encoder(token_items(*LENGTHS))
+    assert asked == [torch.bfloat16] * 2
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
