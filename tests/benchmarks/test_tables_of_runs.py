@@ -1,0 +1,61 @@
+"""The programs that make a table of many runs: what they run again, and that they come to their end."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import label_efficiency, strategies_ml100k
+from benchmarks.strategies_ml100k import MONITOR, every_strategy, seeded_again
+
+
+def trial(strategy: str, rate: str, valid: float, status: str = "done") -> SimpleNamespace:
+    return SimpleNamespace(
+        status=status,
+        metrics={MONITOR: valid} if status == "done" else {},
+        settings=lambda: {"strategy": strategy, "rate": rate},
+    )
+
+
+def test_the_best_five_and_those_that_are_always_there_get_more_seeds() -> None:
+    picked = [trial(f"s{k}", "middle", valid=k / 100) for k in range(8)]
+    picked += [trial("full", "high", 0.001), trial("frozen", "high", 0.9), trial("broken", "high", 0.0, "failed")]
+    made = seeded_again(picked)
+    assert [words[1] for words in made] == [
+        *("strategy=frozen", "strategy=s7", "strategy=s6", "strategy=s5", "strategy=s4", "strategy=full"),
+    ]
+    assert made[0][2:] == ["rate=high", "seed=1,2"]
+    assert len({words[0] for words in made}) == len(made)  # each a sweep of its own name
+
+
+def test_every_strategy_of_the_configuration_is_in_the_table() -> None:
+    assert len(every_strategy()) == 26
+
+
+def test_each_share_of_labels_has_its_lengths() -> None:
+    assert label_efficiency.EPOCHS.keys() == label_efficiency.PARENTS_EPOCHS.keys()
+    assert list(label_efficiency.EPOCHS) == sorted(label_efficiency.EPOCHS)
+    assert set(label_efficiency.STRATEGIES) <= set(every_strategy())
+
+
+@pytest.mark.slow
+def test_the_table_of_two_strategies_comes_to_its_end(monkeypatch, tmp_path: Path, capfd) -> None:
+    """On simulated data, with a tiny model."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(strategies_ml100k, "data_dir", lambda: tmp_path)
+    monkeypatch.setattr(strategies_ml100k, "SETTING", "backbone=bert_tiny")
+    monkeypatch.setattr(strategies_ml100k, "QUIET", (*strategies_ml100k.QUIET, f"runs_dir={tmp_path}/runs"))
+    monkeypatch.setattr(
+        sys, "argv", ["table", "--only", "full", "lora", "--epochs", "1", "--results", f"{tmp_path}/made"]
+    )
+    assert strategies_ml100k.main() == 0
+    made = tmp_path / "made"
+    assert {path.name for path in made.iterdir()} == {"table.md", "pareto.png", "pareto.pdf", "runs"}
+    kept = [json.loads(path.read_text()) for path in (made / "runs").glob("*.json")]
+    assert len(kept) == 2 * 2 + 2 * 2  # two rates of one seed, then two seeds of the chosen rate
+    assert {one["config"]["parents"][0].split("-")[2] for one in kept} == {"frozen"}
+    table = (made / "table.md").read_text()
+    assert "| lora " in table
+    assert "| full " in table
