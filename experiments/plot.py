@@ -18,7 +18,7 @@ from experiments.figures.pareto import draw_pareto
 from experiments.figures.style import require_drawable
 from experiments.runs.read import Run
 from experiments.tables.collect import collect
-from experiments.tables.comparable import require_comparable
+from experiments.tables.comparable import require_comparable, some, without_unmeasured
 from experiments.tables.measures import require_metrics
 from experiments.tables.picking import pick
 from experiments.tables.rows import Row, label_of, make_rows, naming_keys, require_known
@@ -34,9 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def plot(options: argparse.Namespace) -> None:
     """Read the runs, draw, print the path. Raises `DataError`, `TableError` or `ValueError`."""
     require_drawable(options.out)
-    runs = collect(options.paths)
+    found = collect(options.paths)
+    require_metrics([options.metric], found)
+    runs, unmeasured = without_unmeasured(found, [options.metric])
+    if unmeasured:
+        print(f"left out, finished without {options.metric}: {some(unmeasured)}", file=sys.stderr)
     require_comparable(runs)
-    require_metrics([options.metric], runs)
     if options.kind == "pareto":
         keys = tuple(options.by) or naming_keys(runs, options.pick)
         require_known((*keys, *options.pick), runs)

@@ -17,13 +17,13 @@ from datamodules.storage import atomic_write
 from experiments.faults import told
 from experiments.runs.provenance import source_digest
 from experiments.tables.collect import collect, place_beside
-from experiments.tables.comparable import are_comparable, find_row, require_comparable
+from experiments.tables.comparable import are_comparable, find_row, require_comparable, without_unmeasured
 from experiments.tables.console import show
 from experiments.tables.grid import Report
 from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
 from experiments.tables.measures import require_metrics
-from experiments.tables.picking import pick
+from experiments.tables.picking import Trials, pick
 from experiments.tables.report import Content, make_report
 from experiments.tables.rows import Label, make_rows, naming_keys, require_known
 
@@ -50,13 +50,14 @@ def print_table(options: argparse.Namespace) -> None:
 
 def tabulate(options: argparse.Namespace) -> Report:
     """The report that the options ask for. Raises `DataError` or `TableError`."""
-    runs = collect(options.paths)
+    found = collect(options.paths)
+    require_metrics(options.metrics, found)
+    runs, unmeasured = without_unmeasured(found, options.metrics)
     if not options.mixed:
         require_comparable(runs)
-    require_metrics(options.metrics, runs)
     keys = tuple(options.by) or naming_keys(runs, options.pick)
     require_known((*keys, *options.pick), runs)
-    trials: Mapping[Label, int] = {}
+    trials: Mapping[Label, Trials] = {}
     if options.pick:
         picked = pick(runs, keys, options.pick, options.monitor)
         runs, trials, keys = list(picked.runs), picked.trials, (*keys, *options.pick)
@@ -72,6 +73,7 @@ def tabulate(options: argparse.Namespace) -> Report:
             source=source_digest(),
             trials=trials,
             monitor=options.monitor,
+            unmeasured=tuple(unmeasured),
         )
     )
 

@@ -1,15 +1,23 @@
 """Choices that change nothing in a composition or contradict each other, so that nobody believes to have compared
 them."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from experiments.config.check import ConfigError
+from experiments.config.check import ConfigError, nodes
 from experiments.config.pretrained import pretrained_names
-from experiments.config.ranker import trains
+from experiments.config.ranker import trains, wanted_model
 from experiments.config.signature import nearest, signature
 
 MODEL_SEAMS = ("strategy", "interest", "head", "loss")
 """Read only where something trains."""
+
+UNREAD = {
+    "Reader": ("pooling", "whiten", "dim", "first_layers", "dropout"),
+    "Encoder": ("dropout",),
+}
+"""Settings of a language model that a scorer without training passes by, by the type of the model that it asks for: one
+that is asked in words is loaded from its folder as it is, and what is only read drops nothing."""
 
 
 def idle_settings(config: dict[str, Any]) -> list[str]:
@@ -17,7 +25,7 @@ def idle_settings(config: dict[str, Any]) -> list[str]:
     if not trains(config):
         chosen = [seam for seam in MODEL_SEAMS if config.get(seam)]
         why = "this scorer takes the model as it is" if config.get("backbone") else "nothing trains without a backbone"
-        return [f"{seam}: {why}; leave it out with ~{seam}" for seam in chosen]
+        return [*(f"{seam}: {why}; leave it out with ~{seam}" for seam in chosen), *_unread(config)]
     if pretrained_names(config):
         return []  # whether frozen layers lie below one that trains is known once there is a model
     found = ["text: nothing in this composition reads text; leave it out with ~text"] if config.get("text") else []
@@ -26,6 +34,15 @@ def idle_settings(config: dict[str, Any]) -> list[str]:
     if config.get("tf32"):
         found.append("tf32: only a language model's products are rounded, and there is none; leave it out")
     return found
+
+
+def _unread(config: dict[str, Any]) -> Iterator[str]:
+    scorer, names = config["scorer"]["_target_"].rpartition(".")[2], UNREAD.get(wanted_model(config), ())
+    for path, node in nodes(config.get("backbone") or {}, "backbone"):
+        parameters = signature(str(node["_target_"])).parameters
+        for name in names if "path" in node else ():
+            if name in parameters and node.get(name, parameters[name].default) != parameters[name].default:
+                yield f"{path}.{name}: {scorer} does not read it; leave it out"
 
 
 def require_one_ranker(config: dict[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from experiments.figures.points import Point, points_of
+from experiments.figures.points import INTERVAL, Level, Point, levels_of, points_of
 from experiments.figures.style import COLOURS, MARKERS, figure, logarithmic
 from experiments.tables.rows import Row, TableError
 
@@ -18,22 +19,27 @@ def draw_curve(lines: Mapping[str, Sequence[Row]], metric: str, x: str, path: Pa
         axes = made.subplots()
         for place, (name, points) in enumerate(curves.items()):
             colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-            _line(axes, name, points, colour, marker) if points else _level(axes, name, lines[name], metric, colour)
-        logarithmic(axes)
+            if points:
+                _line(axes, name, points, colour, marker)
+            levels = levels_of(lines[name], metric, x)
+            for level in levels:
+                alone = not points and len(levels) == 1
+                _level(axes, name if alone else f"{level.name}, no number at {x}", level, colour)
+        if all(point.x > 0 for points in curves.values() for point in points):
+            logarithmic(axes)  # which has no place for zero and below
         axes.set_xlabel(x)
         axes.set_ylabel(metric)
+        axes.set_title(f"Bands: {INTERVAL}", fontsize=8)
         axes.legend(frameon=False, fontsize=8)
 
 
-def _line(axes: object, name: str, points: Sequence[Point], colour: str, marker: str) -> None:
+def _line(axes: Any, name: str, points: Sequence[Point], colour: str, marker: str) -> None:
     places = [point.x for point in points]
-    axes.plot(places, [point.y for point in points], color=colour, marker=marker, markersize=5, label=name)  # type: ignore[attr-defined]
-    axes.fill_between(  # type: ignore[attr-defined]
-        places, [point.low for point in points], [point.high for point in points], color=colour, alpha=0.12, linewidth=0
-    )
+    axes.plot(places, [point.y for point in points], color=colour, marker=marker, markersize=5, label=name)
+    low, high = [point.low for point in points], [point.high for point in points]
+    axes.fill_between(places, low, high, color=colour, alpha=0.12, linewidth=0)
 
 
-def _level(axes: object, name: str, rows: Sequence[Row], metric: str, colour: str) -> None:
-    found = [row.done[0].metrics[metric] for row in rows if row.done and metric in row.done[0].metrics]
-    if found:
-        axes.axhline(sum(found) / len(found), color=colour, linestyle="--", linewidth=1.2, label=name)  # type: ignore[attr-defined]
+def _level(axes: Any, name: str, level: Level, colour: str) -> None:
+    axes.axhline(level.y, color=colour, linestyle="--", linewidth=1.2, label=name)
+    axes.axhspan(level.low, level.high, color=colour, alpha=0.08, linewidth=0)

@@ -1,20 +1,35 @@
-"""Rows of a table as points of a figure."""
+"""Rows of a table as points and levels of a figure."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.tables.measures import measure, sign_of
+from experiments.tables.measures import interval_over_queries, measure, sign_of
 from experiments.tables.rows import Row, look_up
+from experiments.tables.units import NOTHING
+
+INTERVAL = "95% interval over queries of the seeds' mean"
+"""What stands to either side of every point and level. Where runs keep no values per query, nothing does."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """name: of the row. low, high: the 95% interval over queries, or from three seeds up a deviation to either side."""
+    """name: of the row. low, high: see INTERVAL."""
 
     name: str
     x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Level:
+    """A row that has the metric and no place along x. low, high: see INTERVAL."""
+
+    name: str
     y: float
     low: float
     high: float
@@ -25,13 +40,19 @@ def points_of(rows: Sequence[Row], metric: str, x: str) -> list[Point]:
     the configuration with a number such as datamodule.few_shot.share."""
     found = []
     for row in rows:
-        measured, place = measure(row, metric), _place(row, x)
-        if measured is not None and place is not None:
-            spread = measured.deviation
-            low, high = measured.interval or (measured.mean, measured.mean)
-            if spread is not None:
-                low, high = measured.mean - spread, measured.mean + spread
-            found.append(Point(", ".join(row.label) or row.done[0].id, place, measured.mean, low, high))
+        place, heights = _place(row, x), _heights(row, metric)
+        if heights is not None and place is not None:
+            found.append(Point(_name(row), place, *heights))
+    return found
+
+
+def levels_of(rows: Sequence[Row], metric: str, x: str) -> list[Level]:
+    """One level for each row that has the metric and no number at x."""
+    found = []
+    for row in rows:
+        heights = _heights(row, metric)
+        if heights is not None and _place(row, x) is None:
+            found.append(Level(_name(row), *heights))
     return found
 
 
@@ -43,6 +64,24 @@ def front(points: Sequence[Point], metric: str) -> list[Point]:
             best = sign * point.y
             kept.append(point)
     return kept
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """The first part of each name, such as `lora` of `lora, high`; the whole where several begin alike."""
+    first = {name: name.partition(",")[0] for name in names}
+    times = Counter(first.values())
+    return {name: name if times[part] > 1 else part for name, part in first.items()}
+
+
+def _heights(row: Row, metric: str) -> tuple[float, float, float] | None:
+    measured = measure(row, metric)
+    if measured is None:
+        return None
+    return measured.mean, *(interval_over_queries(row, metric) or (measured.mean, measured.mean))
+
+
+def _name(row: Row) -> str:
+    return ", ".join(part for part in row.label if part != NOTHING) or row.done[0].id
 
 
 def _place(row: Row, x: str) -> float | None:

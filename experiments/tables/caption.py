@@ -1,6 +1,6 @@
 """What a table's reader has to know: everything that could matter and is equal over all rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -8,7 +8,7 @@ from experiments.config.ranker import trains
 from experiments.runs.read import Run
 from experiments.tables.columns import Column
 from experiments.tables.measures import ENOUGH_SEEDS
-from experiments.tables.rows import Row, flatten, look_up, stem_of
+from experiments.tables.rows import SEED, Row, flatten, following, look_up, stem_of
 from experiments.tables.statistics import LEVEL
 
 SETTINGS = (
@@ -17,11 +17,15 @@ SETTINGS = (
     ("split", "split"),
     ("labels", "datamodule.few_shot"),
     ("text", "text"),
+    ("strategy", "strategy"),
+    ("interest", "interest"),
+    ("head", "head"),
     ("history masked", "metrics.mask_history"),
     ("objective", "objective"),
     ("loss", "loss"),
     ("candidates", "candidates"),
     ("item prior", "head.prior"),
+    ("scorer", "scorer"),
     ("optimizer", "optimizer"),
     ("scheduler", "scheduler"),
     ("users per step", "datamodule.users_per_step"),
@@ -32,54 +36,94 @@ SETTINGS = (
 """What the caption states of a configuration, in this order, as (word, path)."""
 
 
-def caption(rows: Sequence[Row], columns: Sequence[Column], reference: str) -> tuple[str, ...]:
-    """Sentences: settings that all rows share, those in which they differ, the spread, and the tests."""
-    runs = [run for row in rows for run in row.done]
-    sentences = [*_settings(runs), *_spread(rows)]
+def caption(
+    rows: Sequence[Row], columns: Sequence[Column], reference: str, keys: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Sentences: settings that all rows share, those in which they differ (but for `keys`, by which rows are named),
+    what they begin from, the spread, and the tests."""
+    sentences = [*_settings(rows, keys), *_beginnings(rows), *_spread(rows)]
     if any(column.to_best or column.to_reference for column in columns):
         sentences.append(_test(columns, reference))
     return tuple(sentences)
 
 
-def describe(node: Any) -> str:
-    """A part as FILE(setting=value, ...), anything else as it is; folders are left out."""
-    if isinstance(node, Mapping) and "_target_" in node:
-        settings = {key: value for key, value in node.items() if not key.startswith("_") and not _is_folder(value)}
-        inner = ", ".join(f"{key}={describe(value)}" for key, value in settings.items())
-        return f"{stem_of(node)}({inner})" if inner else stem_of(node)
+def describe(node: Any, path: str = "", of_seed: Container[str] = ()) -> str:
+    """A part as FILE(setting=value, ...), anything else as it is; folders and what is not set are left out. `path` says
+    where the node stands; at those of `of_seed` stands that the seed decides."""
+    if path in of_seed:
+        return SEED
     if isinstance(node, Mapping):
-        return ", ".join(f"{key}={describe(value)}" for key, value in node.items())
+        settings = {key: value for key, value in node.items() if not key.startswith("_") and not _is_left_out(value)}
+        inner = ", ".join(f"{key}={describe(value, f'{path}.{key}', of_seed)}" for key, value in settings.items())
+        if "_target_" not in node:
+            return inner
+        return f"{stem_of(node)}({inner})" if inner else stem_of(node)
     if isinstance(node, list | tuple):
-        return "[" + ", ".join(map(describe, node)) + "]"
+        return "[" + ", ".join(describe(value, f"{path}.{place}", of_seed) for place, value in enumerate(node)) + "]"
     return str(node)
 
 
-def _settings(runs: Sequence[Run]) -> Iterator[str]:
+def _settings(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[str]:
     """One sentence of what is equal, and one of what is not and so belongs to the comparison. A closed-form scorer has
     no loss and no dropout, so only rows that train are asked where there are some."""
-    trained = [run for run in runs if trains(run.config)]
+    runs = [(run, following(row.done)) for row in rows for run in row.done]
+    trained = [(run, of_seed) for run, of_seed in runs if trains(run.config)]
     among = "all rows" if len(trained) in (0, len(runs)) else "all rows that train"
     runs = trained or runs
-    stated = [*((word, [_state(run, path) for run in runs]) for word, path in SETTINGS)]
-    stated.append(("dropout", [_dropout(run) for run in runs]))
-    stated.append(("precision", [str(run.provenance.get("precision") or "") for run in runs]))
+    stated = [(word, [_state(run, path, of_seed) for run, of_seed in runs]) for word, path in SETTINGS]
+    stated += [(word, [say(run) for run, _ in runs]) for word, say in BESIDE]
+    named = {*keys, *(word for word, path in SETTINGS if path in keys)}
     equal = [f"{word} {values[0]}" for word, values in stated if values and len(set(values)) == 1 and values[0]]
-    varied = [word for word, values in stated if len(set(values)) > 1]
+    varied = [word for word, values in stated if len(set(values)) > 1 and word not in named]
     if equal:
         yield f"Equal in {among}: " + "; ".join(equal) + "."
     if varied:
         yield f"Not equal in {among}: " + ", ".join(varied) + "."
 
 
-def _state(run: Run, path: str) -> str:
+def _state(run: Run, path: str, of_seed: Container[str]) -> str:
     found = look_up(run.config, path)
-    return "" if found is None else describe(found)
+    return "" if found is None else describe(found, path, of_seed)
+
+
+def _backbone(run: Run) -> str:
+    """With the digest of the language model's files: a name or folder does not say what they hold."""
+    files = ", ".join((run.provenance.get("pretrained_digest") or {}).values())
+    return _state(run, "backbone", ()) + (f" from files {files}" if files else "")
+
+
+def _rate_within(run: Run) -> str:
+    """Only where there is a language model; the others' rate is the optimizer's."""
+    return _state(run, "language_model_lr", ()) if run.provenance.get("pretrained_digest") else ""
 
 
 def _dropout(run: Run) -> str:
     """Every dropout inside what trains; the caption names the place since there are several."""
     leaves = flatten(run.config).items()
-    return ", ".join(f"{path}={rate}" for path, rate in leaves if path.rpartition(".")[2] == "dropout")
+    found = {path: rate for path, rate in leaves if path.rpartition(".")[2] == "dropout" and rate is not None}
+    return ", ".join(f"{path}={rate}" for path, rate in found.items())
+
+
+def _precision(run: Run) -> str:
+    return str(run.provenance.get("precision") or "")
+
+
+BESIDE: tuple[tuple[str, Callable[[Run], str]], ...] = (
+    ("backbone", _backbone),
+    ("learning rate in the language model", _rate_within),
+    ("dropout", _dropout),
+    ("precision", _precision),
+)
+"""What the caption states beside SETTINGS, as (word, what it is of a run)."""
+
+
+def _beginnings(rows: Sequence[Row]) -> Iterator[str]:
+    """What others paid for: the cost of a run does not hold that of its parents."""
+    parents = [tuple(run.config.get("parents") or ()) for row in rows for run in row.done]
+    names = list(dict.fromkeys(name for some in parents for name in some))
+    if names:
+        who = "All rows begin" if len(set(parents)) == 1 else "Some rows begin"
+        yield f"{who} from run{'s' * (len(names) > 1)} {', '.join(names)}, whose cost is not counted."
 
 
 def _spread(rows: Sequence[Row]) -> Iterator[str]:
@@ -98,11 +142,17 @@ def _test(columns: Sequence[Column], reference: str) -> str:
     queries = " or ".join(map(str, dict.fromkeys(column.queries for column in columns if column.queries)))
     against = "the best row of each column" + (f", and against {reference}" if reference else "")
     return (
-        f"Best bold, second underlined. Wilcoxon's signed-rank test over {queries} queries (a row's seeds averaged) "
-        f"against {against}, Holm-corrected for the {comparisons} comparison{'s' * (comparisons != 1)} of a column, "
-        f"level {LEVEL}."
+        f"Best bold, second underlined. Wilcoxon's signed-rank test over {queries} queries (of each the mean over the "
+        f"seeds that both rows have: {_seeds(columns)}) against {against}, Holm-corrected for the {comparisons} "
+        f"comparison{'s' * (comparisons != 1)} of a column, level {LEVEL}."
     )
 
 
-def _is_folder(value: Any) -> bool:
-    return isinstance(value, str) and PurePath(value).is_absolute()
+def _seeds(columns: Sequence[Column]) -> str:
+    """How many seeds comparisons were made over."""
+    found = [one.seeds for column in columns for one in (*column.to_best.values(), *column.to_reference.values())]
+    return str(min(found)) if min(found) == max(found) else f"{min(found)} to {max(found)}"
+
+
+def _is_left_out(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and PurePath(value).is_absolute())

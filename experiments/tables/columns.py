@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from experiments.tables.grid import Emphasis
-from experiments.tables.measures import Measure, measure, per_query, require_same_queries, sign_of
+from experiments.tables.measures import Measure, answers, asked_alike, measure, sign_of
 from experiments.tables.rows import Label, Row
-from experiments.tables.statistics import Comparison, compare
+from experiments.tables.statistics import Comparison, Seeds, compare
 
 
 @dataclass(frozen=True)
@@ -17,7 +15,8 @@ class Column:
 
     to_best, to_reference: comparisons with the best row, and with the row that the user named; each is a family of its
     own for the correction. Empty where there are no per-query values, or nothing to compare. queries: how many were
-    compared.
+    compared. apart: pairs that were not compared, since they have no seed in common. unlike: whether runs were asked
+    different queries, as of cold items under other labels; then nothing is compared and no row is best.
     """
 
     metric: str
@@ -27,6 +26,8 @@ class Column:
     to_best: Mapping[Label, Comparison]
     to_reference: Mapping[Label, Comparison]
     queries: int = 0
+    apart: tuple[tuple[Label, Label], ...] = ()
+    unlike: bool = False
 
     def emphasis(self, label: Label) -> Emphasis:
         """Best and second best by mean, among at least two rows."""
@@ -42,22 +43,30 @@ def make_column(rows: Sequence[Row], metric: str, reference: Label | None, paire
     measures = {label: value for label, value in found.items() if value is not None}
     means = sorted({value.mean for value in measures.values()}, reverse=sign_of(metric) > 0)
     ranking = tuple(tuple(label for label, value in measures.items() if value.mean == mean) for mean in means)
-    if not paired:
-        return Column(metric, measures, (), None, {}, {})
-    values = _aligned([row for row in rows if row.label in measures], metric)
+    values = _by_seed([row for row in rows if row.label in measures], metric) if paired else None
+    if values is None:
+        return Column(metric, measures, (), None, {}, {}, unlike=paired)
     best = ranking[0][0] if ranking else None
-    to_best = compare(values, best) if best in values else {}
-    to_reference = compare(values, reference) if reference in values else {}
-    return Column(metric, measures, ranking, best, to_best, to_reference, len(next(iter(values.values()), ())))
+    return Column(
+        metric,
+        measures,
+        ranking,
+        best,
+        to_best=compare(values, best) if best in values else {},
+        to_reference=compare(values, reference) if reference in values else {},
+        queries=max((len(one) for seeds in values.values() for one in seeds.values()), default=0),
+        apart=_apart(values, [label for label in dict.fromkeys((best, reference)) if label in values]),
+    )
 
 
-def _aligned(rows: Sequence[Row], metric: str) -> dict[Label, np.ndarray]:
-    """Per-query values of every row that keeps them, all over the same queries."""
-    found = {row.label: (row, per_query(row, metric)) for row in rows}
-    kept = {label: (row, values) for label, (row, values) in found.items() if values is not None}
-    if not kept:
-        return {}
-    first_row, first = next(iter(kept.values()))
-    for row, values in kept.values():
-        require_same_queries(first, values, first_row.done[0], row.done[0])
-    return {label: values.values for label, (_, values) in kept.items()}
+def _by_seed(rows: Sequence[Row], metric: str) -> dict[Label, Seeds] | None:
+    """Per-query values of every row that keeps them; None where they are not of the same queries."""
+    found = {row.label: kept for row in rows if (kept := answers(row, metric))}
+    everything = [one for kept in found.values() for one in kept]
+    if everything and not asked_alike(everything, metric):
+        return None
+    return {label: {one.run.seed: one.values for one in kept} for label, kept in found.items()}
+
+
+def _apart(values: Mapping[Label, Seeds], against: Sequence[Label]) -> tuple[tuple[Label, Label], ...]:
+    return tuple((row, other) for other in against for row in values if not values[row].keys() & values[other].keys())

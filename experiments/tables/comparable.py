@@ -11,13 +11,23 @@ PROTOCOL = ("split", "metrics._target_", "metrics.mask_history")
 """The settings that make two accuracies comparable; which metrics were computed beside does not matter."""
 
 
+def without_unmeasured(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[list[Run], list[Run]]:
+    """The runs that a table of `metrics` is about, and finished ones that have none of these: what adapts a language
+    model ranks nothing, and has neither split nor protocol to be compared."""
+
+    def lacks(run: Run) -> bool:
+        return run.status == "done" and not set(metrics) & run.metrics.keys()
+
+    return [run for run in runs if not lacks(run)], [run for run in runs if lacks(run)]
+
+
 def require_comparable(runs: Sequence[Run]) -> None:
     """Raise `TableError` where finished runs differ in prepared data or evaluation protocol."""
     done = [run for run in runs if run.status == "done"]
     for what, of in (("prepared data", _data), ("evaluation protocol", _protocol)):
         kinds = _kinds(done, of)
         if len(kinds) > 1:
-            found = "; ".join(f"{kind} ({_some(members)})" for kind, members in kinds.items())
+            found = "; ".join(f"{kind} ({some(members)})" for kind, members in kinds.items())
             raise TableError(
                 f"these runs have different {what}: {found}. Give runs of one kind only, or --mixed to put them side "
                 "by side without tests"
@@ -28,6 +38,12 @@ def are_comparable(runs: Sequence[Run]) -> bool:
     """Whether `require_comparable` passes."""
     done = [run for run in runs if run.status == "done"]
     return all(len(_kinds(done, of)) <= 1 for of in (_data, _protocol))
+
+
+def some(runs: Sequence[Run]) -> str:
+    """Their ids, of many the first three."""
+    named = ", ".join(run.id for run in runs[:3])
+    return named if len(runs) <= 3 else f"{named} and {len(runs) - 3} more"
 
 
 def find_row(text: str, rows: Sequence[Row], keys: Sequence[str]) -> Label:
@@ -63,8 +79,3 @@ def _kinds(runs: Sequence[Run], of: Callable[[Run], str]) -> dict[str, list[Run]
     for run in runs:
         kinds.setdefault(of(run), []).append(run)
     return kinds
-
-
-def _some(runs: Sequence[Run]) -> str:
-    named = ", ".join(run.id for run in runs[:3])
-    return named if len(runs) <= 3 else f"{named} and {len(runs) - 3} more"

@@ -9,12 +9,16 @@ import pyarrow as pa
 
 from datamodules.corpus import DataError
 from experiments.runs.read import Run
-from experiments.tables.rows import Row, TableError
+from experiments.tables.rows import Row, TableError, look_up
 from experiments.tables.units import accuracy
-from lightning_modules.intervals import mean_interval
+from lightning_modules.intervals import Interval, mean_interval
 
 ENOUGH_SEEDS = 3
 """From this many seeds on a deviation over seeds is stated; below it, an interval over queries."""
+
+COLD, VALIDATION = "cold", "valid"
+LABELS = "datamodule.few_shot"
+"""What of a configuration says which labels there are."""
 
 LOWER_IS_BETTER = ("loss", "mae", "perplexity", "rmse")
 
@@ -25,7 +29,7 @@ class Measure:
 
     mean: float
     deviation: float | None = None
-    interval: tuple[float, float] | None = None
+    interval: Interval | None = None
 
     def __str__(self) -> str:
         if self.deviation is not None:
@@ -37,8 +41,9 @@ class Measure:
 
 @dataclass(frozen=True)
 class PerQuery:
-    """One value per query, in the order of `query`; user as the raw data name it."""
+    """What a run answers: one value per query, in the order of `query`; user as the raw data name it."""
 
+    run: Run
     query: np.ndarray
     user: np.ndarray
     values: np.ndarray
@@ -58,28 +63,46 @@ def measure(row: Row, metric: str) -> Measure | None:
         return Measure(float(values.mean()), deviation=float(values.std(ddof=1)))
     if len(values) == 1 and metric in row.done[0].intervals:
         return Measure(float(values[0]), interval=row.done[0].intervals[metric])
-    found = per_query(row, metric)
-    return Measure(float(values.mean()), interval=None if found is None else mean_interval(found.values))
+    return Measure(float(values.mean()), interval=interval_over_queries(row, metric))
 
 
-def per_query(row: Row, metric: str) -> PerQuery | None:
-    """The row's value of each query, averaged over its seeds; None where the runs keep no such values."""
-    found = [_of_run(run, metric) for run in row.done]
-    kept = [one for one in found if one is not None]
-    if not kept or len(kept) < len(found):
+def interval_over_queries(row: Row, metric: str) -> Interval | None:
+    """95%, percentile bootstrap, of the mean over the row's seeds; None where its runs keep no values per query, or
+    were asked different ones."""
+    if len(row.done) == 1 and metric in row.done[0].intervals:
+        return row.done[0].intervals[metric]
+    found = answers(row, metric)
+    if not found or not asked_alike(found, metric):
         return None
-    for run, one in zip(row.done, kept, strict=True):
-        require_same_queries(kept[0], one, row.done[0], run)
-    return PerQuery(kept[0].query, kept[0].user, np.mean([one.values for one in kept], axis=0))
+    return mean_interval(np.mean([one.values for one in found], axis=0))
 
 
-def require_same_queries(left: PerQuery, right: PerQuery, left_run: Run, right_run: Run) -> None:
-    """Raise `DataError` unless both were asked the same queries of the same users."""
-    if not (np.array_equal(left.query, right.query) and np.array_equal(left.user, right.user)):
+def answers(row: Row, metric: str) -> tuple[PerQuery, ...]:
+    """What each of the row's runs answers; nothing where one of them keeps no values per query."""
+    found = [_of_run(run, metric) for run in row.done]
+    kept = tuple(one for one in found if one is not None)
+    return kept if len(kept) == len(found) else ()
+
+
+def asked_alike(found: Sequence[PerQuery], metric: str) -> bool:
+    """Whether all were asked the same queries of the same users, so that they can be paired.
+
+    An item is cold where no label is of it, and where labels are of some users validation asks these alone. So runs
+    with other labels were asked something else there, and False is all there is to say. Raises `DataError` where there
+    is no such reason.
+    """
+    by_labels = bool({COLD, VALIDATION} & set(metric.split("/")))
+    first, *others = found
+    for one in others:
+        if np.array_equal(first.query, one.query) and np.array_equal(first.user, one.user):
+            continue
+        if by_labels and look_up(first.run.config, LABELS) != look_up(one.run.config, LABELS):
+            return False
         raise DataError(
-            f"runs {left_run.id} and {right_run.id} were not asked the same queries ({len(left.query)} and "
-            f"{len(right.query)}), so they cannot be paired; evaluate both with the same data, split and protocol"
+            f"runs {first.run.id} and {one.run.id} were not asked the same queries ({len(first.query)} and "
+            f"{len(one.query)}), so they cannot be paired; evaluate both with the same data, split and protocol"
         )
+    return True
 
 
 def require_metrics(metrics: Sequence[str], runs: Sequence[Run]) -> None:
@@ -93,18 +116,17 @@ def require_metrics(metrics: Sequence[str], runs: Sequence[Run]) -> None:
 
 def _of_run(run: Run, metric: str) -> PerQuery | None:
     split, *middle, name = metric.split("/")
-    if not metric.count("/") or (middle and middle != ["cold"]) or run.config.get("adaptation"):
+    if not metric.count("/") or (middle and middle != [COLD]) or run.config.get("adaptation"):
         return None  # what adapts a language model answers no queries
     table = run.queries(split)
     if name not in table.column_names:
         return None
     if middle:
-        table = table.filter(table["cold"])
+        table = table.filter(table[COLD])
     values = np.asarray(table[name].to_numpy(), dtype=float)
     _require_agreement(run, metric, values, split)
-    return PerQuery(
-        table["query"].to_numpy(), np.asarray(table["user"].cast(pa.string()).to_pylist(), dtype=object), values
-    )
+    user = np.asarray(table["user"].cast(pa.string()).to_pylist(), dtype=object)
+    return PerQuery(run, table["query"].to_numpy(), user, values)
 
 
 def _require_agreement(run: Run, metric: str, values: np.ndarray, split: str) -> None:

@@ -7,8 +7,10 @@ from string import ascii_lowercase
 from experiments.runs.read import Run
 from experiments.tables.caption import caption
 from experiments.tables.columns import Column, make_column
+from experiments.tables.comparable import some
 from experiments.tables.costs import COSTS, cost_texts
 from experiments.tables.grid import Cell, Grid, Report
+from experiments.tables.picking import Trials
 from experiments.tables.rows import Label, Row
 from experiments.tables.statistics import Comparison
 from experiments.tables.units import NOTHING, probability
@@ -20,7 +22,8 @@ EQUAL, DIFFERENT, DIRTY, STALE = "≈", "*", "†", "‡"
 class Content:
     """What is shown: rows named by `keys`, measured by `metrics`. reference: the row that the user wants all others
     compared with. paired: whether rows share their queries. source: digest of the present source, "" if unknown.
-    trials: how many each row spent, where one of several was chosen, by `monitor`."""
+    trials: what each row was chosen from, by `monitor`, where it was. unmeasured: finished runs that are no rows, since
+    they have none of the metrics."""
 
     title: str
     keys: tuple[str, ...]
@@ -29,26 +32,31 @@ class Content:
     reference: Label | None = None
     paired: bool = True
     source: str = ""
-    trials: Mapping[Label, int] = field(default_factory=dict)
+    trials: Mapping[Label, Trials] = field(default_factory=dict)
     monitor: str = ""
+    unmeasured: tuple[Run, ...] = ()
 
 
 def make_report(content: Content) -> Report:
     """The table, and a second one of the paired differences where there are any."""
     columns = [make_column(content.rows, metric, content.reference, content.paired) for metric in content.metrics]
-    reasons = _reasons(content.rows)
+    reasons = _reasons(content)
     grids = [_accuracy_and_cost(content, columns, reasons), *_differences(content, columns)]
     name = "" if content.reference is None else _name(content.reference)
     notes = [*_signs(content, columns, name), *((sign, text) for text, sign in reasons.items())]
-    return Report(tuple(grids), (*caption(content.rows, columns, name), *_budget(content)), tuple(notes))
+    sentences = (*caption(content.rows, columns, name, content.keys), *_budget(content))
+    return Report(tuple(grids), sentences, tuple(notes))
 
 
 def _budget(content: Content) -> Iterator[str]:
     """Whether every row had the same chances."""
-    counts = sorted(set(content.trials.values()))
+    counts = sorted({trials.count for trials in content.trials.values()})
     if counts:
         each = f"{counts[0]} trials of each row" if len(counts) == 1 else f"a row's trials (unequal: {counts})"
         yield f"Chosen by {content.monitor} among {each}, never by the test."
+    failed = [f"{trials.failed} of {_name(label)}" for label, trials in content.trials.items() if trials.failed]
+    if failed:
+        yield f"Trials without a result: {'; '.join(failed)}."
 
 
 def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dict[str, str]) -> Grid:
@@ -58,7 +66,7 @@ def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dic
     rows = []
     for row in content.rows:
         count = [Cell(str(len(row.done)))] if "seeds" in seeds else []
-        count += [Cell(str(content.trials[row.label]))] if content.trials else []
+        count += [Cell(str(content.trials[row.label].count))] if content.trials else []
         cells = [_accuracy_cell(row, column) for column in columns]
         rows.append((*_names(row, content, reasons), *cells, *count, *map(Cell, cost_texts(row))))
     return Grid(content.title, header, tuple(rows), max(1, len(content.keys)))
@@ -68,7 +76,7 @@ def _names(row: Row, content: Content, reasons: dict[str, str]) -> list[Cell]:
     """The cells that name the row; the last carries the footnotes."""
     marks = [DIRTY] if _is_dirty(row) else []
     marks += [STALE] if _is_stale(row, content.source) else []
-    marks += [reasons[text] for text in dict.fromkeys(map(_reason, row.lost)) if text]
+    marks += [reasons[text] for text in _lost(row, content) if text]
     names = row.label or ((row.done or row.lost)[0].id,)
     return [*map(Cell, names[:-1]), Cell(names[-1], marks=tuple(marks))]
 
@@ -94,13 +102,14 @@ def _differences(content: Content, columns: Sequence[Column]) -> Iterator[Grid]:
         for label, found in (column.to_reference if named else column.to_best).items():
             rows.append((*map(Cell, label), Cell(_name(reference or ())), Cell(column.metric), *_comparison(found)))
     if rows:
-        header = (*content.keys, "against", "metric", "difference", "95% interval", "p", "p (Holm)")
+        header = (*content.keys, "against", "metric", "seeds", "difference", "95% interval", "p", "p (Holm)")
         yield Grid("Paired differences", header, tuple(rows), len(content.keys) + 2)
 
 
 def _comparison(found: Comparison) -> list[Cell]:
     low, high = found.interval
     texts = [
+        str(found.seeds),
         f"{found.difference:+.4f}",
         f"[{low:+.4f}, {high:+.4f}]",
         probability(found.p),
@@ -124,20 +133,41 @@ def _signs(content: Content, columns: Sequence[Column], reference: str) -> Itera
     }
     if len(hardware) > 1:
         yield "Cost", f"was measured on unequal hardware ({'; '.join(sorted(hardware))}), so times do not compare."
+    yield from _untested(content, columns)
+    if content.unmeasured:
+        yield "Left out", f"for having none of these metrics, though finished: {some(content.unmeasured)}."
+
+
+def _untested(content: Content, columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    """Footnotes of what was not compared."""
     if not content.paired:
         yield "Mixed", "rows of different data or protocols stand together: nothing was tested, no row is best."
+    pairs = dict.fromkeys(pair for column in columns for pair in column.apart)
+    if pairs:
+        named = "; ".join(f"{_name(row)} against {_name(other)}" for row, other in pairs)
+        yield "Untested", f"for having no seed in common: {named}."
+    unlike = ", ".join(column.metric for column in columns if column.unlike)
+    if unlike:
+        why = "decide which items are cold and which users validation asks, and these runs have different ones"
+        yield "Labels", f"{why}: so in {unlike} nothing was tested, and no row is best."
 
 
-def _reasons(rows: Sequence[Row]) -> dict[str, str]:
+def _reasons(content: Content) -> dict[str, str]:
     """Why jobs are missing, each text with a letter of its own."""
-    texts = dict.fromkeys(text for row in rows for text in map(_reason, row.lost) if text)
+    texts = dict.fromkeys(text for row in content.rows for text in _lost(row, content) if text)
     return {text: f"({_letter(place)})" for place, text in enumerate(texts)}
 
 
-def _reason(run: Run) -> str:
+def _lost(row: Row, content: Content) -> list[str]:
+    """Why jobs of the row gave nothing, and of the trials that it was chosen from."""
+    trials = content.trials[row.label].lost if content.trials else ()
+    return list(dict.fromkeys([*map(_reason, row.lost), *(_reason(run, f"{tried}, ") for tried, run in trials)]))
+
+
+def _reason(run: Run, tried: str = "") -> str:
     """What befell a job that is not done, named by its seed; "" where no more is known than that it never started."""
     seed = "" if run.seed is None else f"seed {run.seed} "
-    return f"{seed}{run.status}: {run.reason}." if run.reason else ""
+    return f"{tried}{seed}{run.status}: {run.reason}." if run.reason else ""
 
 
 def _letter(place: int) -> str:

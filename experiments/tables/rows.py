@@ -1,7 +1,8 @@
 """Which runs make one row, and what the row is called.
 
-A row's runs differ in their seed alone. Its name is made of the settings in which the rows differ: the words of the
-command line where they tell the rows apart, else as many settings of the configuration as it takes.
+A row's runs differ in their seed alone, and in what follows from it. Its name is made of the settings in which the rows
+differ: the words of the command line where they tell the rows apart, else as many settings of the configuration as it
+takes.
 """
 
 import json
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from experiments.config.identity import neutral
+from experiments.config.identity import TRAINING_ONLY, neutral
+from experiments.config.ranker import trains
 from experiments.runs.read import Run
 from experiments.tables.units import NOTHING
 
@@ -18,6 +20,12 @@ Label = tuple[str, ...]
 
 CIRCUMSTANCES = ("precision", "world_size", "pretrained_digest")
 """What determines a result beside the configuration: the entries of `provenance` by which rows may differ too."""
+
+SEED = "${seed}"
+"""Stands in the word of a setting that follows the run's seed, such as datamodule.few_shot.draw=${seed}."""
+
+OF_TRAINING = (*TRAINING_ONLY, "rate", "learning_rate", "learning_rates")
+"""Every configuration has them, and a run that trains nothing reads none."""
 
 
 class TableError(ValueError):
@@ -76,13 +84,21 @@ def require_known(keys: Sequence[str], runs: Sequence[Run]) -> None:
 
 
 def label_of(run: Run, keys: Sequence[str]) -> Label:
-    """The run's values of `keys`: the name of its row."""
-    return tuple(value_of(run, key) for key in keys)
+    """The run's values of `keys`: the name of its row. Where none of them says anything of a run that trains nothing,
+    such as `strategy` of a popularity ranking, what ranks stands in the place of the first."""
+    values = tuple(value_of(run, key) for key in keys)
+    if set(values) != {NOTHING} or trains(run.config):
+        return values
+    named = (value_of(run, seam) for seam in ("scorer", "experiment"))
+    return next((name for name in named if name != NOTHING), NOTHING), *values[1:]
 
 
 def value_of(run: Run, key: str) -> str:
     """A setting in the word of the command line, else of the default that was chosen, else as the configuration has it
-    (of a part, the stem of its file), else as the circumstances were."""
+    (of a part, the stem of its file), else as the circumstances were. Of a run that trains nothing, none of what only
+    training reads."""
+    if key.partition(".")[0] in OF_TRAINING and run.config and not trains(run.config):
+        return NOTHING
     words = dict(run.provenance.get("choices") or {}) | run.settings()
     if words.get(key):
         return str(words[key])
@@ -121,9 +137,29 @@ def flatten(config: Any, path: str = "") -> dict[str, Any]:
     return {key: leaf for leaves in deeper for key, leaf in leaves.items()}
 
 
+def following(runs: Sequence[Run]) -> frozenset[str]:
+    """Paths at which the value of every run comes from its seed: a word of the command line says so, or no word says
+    anything and runs of several seeds all have their seed there, as where a YAML says it."""
+    leaves = [flatten(run.config) for run in runs]
+    several = len({run.seed for run in runs}) > 1
+    paths = {path for found in leaves for path in found if path != "seed"}
+    return frozenset(
+        path
+        for path in paths
+        if all(_follows(run, path, found.get(path), several) for run, found in zip(runs, leaves, strict=True))
+    )
+
+
+def _follows(run: Run, path: str, value: Any, by_value: bool) -> bool:
+    word = run.settings().get(path)
+    if word is not None:
+        return SEED in word
+    return by_value and type(value) is int and value == run.seed
+
+
 def _differing(runs: Sequence[Run]) -> list[str]:
     """Paths in which the runs' configurations differ: whole parts first, since they name best, then settings."""
-    flat = [_effective(run) for run in runs]
+    flat = _effective(runs)
     paths = list(dict.fromkeys(path for leaves in flat for path in leaves))
     leaves = [path for path in paths if len({repr(leaves.get(path)) for leaves in flat}) > 1]
     parts = [path.removesuffix("._target_") for path in leaves if path.endswith("._target_")]
@@ -132,17 +168,24 @@ def _differing(runs: Sequence[Run]) -> list[str]:
 
 def _fingerprints(runs: Sequence[Run], keys: Sequence[str]) -> list[set[str]]:
     """Of each row, the distinct configurations of its runs, seed aside."""
-    groups: dict[Label, set[str]] = {}
+    groups: dict[Label, list[Run]] = {}
     for run in runs:
-        groups.setdefault(label_of(run, keys), set()).add(json.dumps(_effective(run), sort_keys=True, default=str))
-    return list(groups.values())
+        groups.setdefault(label_of(run, keys), []).append(run)
+    return [
+        {json.dumps(leaves, sort_keys=True, default=str) for leaves in _effective(members)}
+        for members in groups.values()
+    ]
 
 
-def _effective(run: Run) -> dict[str, Any]:
-    """Everything by which the run's result is determined, seed aside. Prepared data are compared before."""
-    leaves = {path: leaf for path, leaf in flatten(run.config).items() if _matters(path)}
-    circumstances = {key: run.provenance[key] for key in CIRCUMSTANCES if key in run.provenance}
-    return leaves | circumstances | {"parents": run.config.get("parents")}
+def _effective(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Everything by which each run's result is determined, aside the seed and what follows it in all of them. Prepared
+    data are compared before."""
+    aside, found = following(runs), []
+    for run in runs:
+        leaves = {path: leaf for path, leaf in flatten(run.config).items() if _matters(path) and path not in aside}
+        circumstances = {key: run.provenance[key] for key in CIRCUMSTANCES if key in run.provenance}
+        found.append(leaves | circumstances | {"parents": run.config.get("parents")})
+    return found
 
 
 def _matters(path: str) -> bool:

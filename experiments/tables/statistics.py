@@ -1,11 +1,13 @@
 """Compare models on the same queries: paired tests, their correction, and intervals of the difference.
 
-What is compared is one value per query (averaged over a model's seeds): the spread that counts is that between users.
+What is compared is one value per query, averaged over the seeds that both models have: the spread that counts is that
+between users. A mean over three seeds is spread less than one over a single seed, so the differences of two equal
+models would lean to one side, and a test that asks whether they are symmetric would find that.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -14,6 +16,9 @@ from lightning_modules.intervals import paired_interval
 
 Row = TypeVar("Row", bound=Hashable)
 
+Seeds = Mapping[int | None, np.ndarray]
+"""Of each seed of a row one value per query, in the same order of queries for all."""
+
 LEVEL = 0.05
 """A comparison whose corrected p is below this is called significant; intervals are made at 1 - LEVEL."""
 
@@ -21,31 +26,49 @@ LEVEL = 0.05
 @dataclass(frozen=True)
 class Comparison:
     """A row against the reference: mean of the paired differences (row minus reference), its bootstrap interval, the
-    p of Wilcoxon's signed-rank test, and the same corrected for all comparisons of the column."""
+    p of Wilcoxon's signed-rank test, and the same corrected for all comparisons of the column. seeds: how many both
+    have."""
 
     difference: float
     interval: tuple[float, float]
     p: float
     adjusted: float
+    seeds: int
 
     @property
     def significant(self) -> bool:
         return self.adjusted < LEVEL
 
 
-def compare(values: Mapping[Row, np.ndarray], reference: Row) -> dict[Row, Comparison]:
-    """Every other row against the reference; values are per query, in the same order of queries for all rows."""
-    others = [row for row in values if row != reference]
-    raw = [signed_rank(values[row] - values[reference]) for row in others]
+class Pair(NamedTuple):
+    """Two rows' values per query, averaged over the same seeds."""
+
+    ours: np.ndarray
+    theirs: np.ndarray
+    seeds: int
+
+
+def compare(values: Mapping[Row, Seeds], reference: Row) -> dict[Row, Comparison]:
+    """Every other row against the reference, but for those that have no seed in common with it."""
+    others = [row for row in values if row != reference and values[row].keys() & values[reference].keys()]
+    pairs = [_over_common_seeds(values[row], values[reference]) for row in others]
+    raw = [signed_rank(pair.ours - pair.theirs) for pair in pairs]
     return {
         row: Comparison(
-            difference=float(np.mean(values[row] - values[reference])),
-            interval=paired_interval(values[row], values[reference], level=1 - LEVEL),
+            difference=float(np.mean(pair.ours - pair.theirs)),
+            interval=paired_interval(pair.ours, pair.theirs, level=1 - LEVEL),
             p=p,
             adjusted=float(adjusted),
+            seeds=pair.seeds,
         )
-        for row, p, adjusted in zip(others, raw, holm(raw), strict=True)
+        for row, pair, p, adjusted in zip(others, pairs, raw, holm(raw), strict=True)
     }
+
+
+def _over_common_seeds(ours: Seeds, theirs: Seeds) -> Pair:
+    common = [seed for seed in ours if seed in theirs]
+    left, right = (np.mean([values[seed] for seed in common], axis=0) for values in (ours, theirs))
+    return Pair(left, right, len(common))
 
 
 def signed_rank(differences: np.ndarray) -> float:

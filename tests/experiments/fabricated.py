@@ -24,6 +24,7 @@ def config(strategy="lora", seed=0):
             "users_per_step": 128,
         },
         "split": {"_target_": "datamodules.splits.leave_one_out.LeaveOneOutSplit"},
+        "backbone": {"_target_": "lightning_modules.backbones.item_id.ItemIdBackbone"},
         "candidates": {"_target_": "datamodules.candidates.sampled.SampledCandidates", "n_sampled": 256},
         "strategy": {"_target_": f"lightning_modules.strategies.{strategy}.{strategy.title()}Strategy"},
         "head": {"_target_": "lightning_modules.heads.graph.GraphHead", "prior": "none", "dropout": 0.3},
@@ -31,6 +32,12 @@ def config(strategy="lora", seed=0):
         "metrics": {"_target_": "lightning_modules.metrics.protocol.EvaluationProtocol", "mask_history": True},
         "trainer": {"max_epochs": 5},
     }
+
+
+def few_labels(share, draw=0):
+    """What a configuration says of labels of a share of the users."""
+    rule = {"_target_": "datamodules.few_shot.ShareOfUsers", "share": share, "draw": draw}
+    return {"datamodule": {"few_shot": rule}}
 
 
 def write_run(

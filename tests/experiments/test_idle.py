@@ -3,8 +3,9 @@
 import pytest
 
 from experiments.config.check import ConfigError
-from experiments.config.compose import compose
+from experiments.config.compose import CONF, compose
 from experiments.config.idle import idle_settings, require_monitor, require_one_ranker
+from experiments.config.ranker import trains
 
 
 def test_the_default_composition_has_no_idle_choice() -> None:
@@ -37,6 +38,34 @@ def test_a_scorer_in_closed_form_has_no_use_for_a_head() -> None:
     assert idle_settings(compose(["experiment=popularity"])) == []
     found = idle_settings(compose(["experiment=popularity"]) | {"head": {"_target_": "x"}})
     assert [sentence.split(":")[0] for sentence in found] == ["head"]
+
+
+SHAPED = ["backbone.pooling=cls", "backbone.whiten=true", "backbone.dim=8", "backbone.first_layers=3"]
+
+
+def test_a_model_that_is_asked_in_words_is_asked_as_it_is() -> None:
+    assert idle_settings(compose(["experiment=untrained", "scorer=likelihood"])) == []
+    found = idle_settings(compose(["experiment=untrained", "scorer=likelihood", "backbone.dropout=0.1", *SHAPED]))
+    assert [sentence.split(":")[0] for sentence in found] == [
+        *("backbone.pooling", "backbone.whiten", "backbone.dim", "backbone.first_layers", "backbone.dropout")
+    ]
+    assert found[0] == "backbone.pooling: LikelihoodScorer does not read it; leave it out"
+
+
+def test_a_model_that_is_only_read_drops_nothing() -> None:
+    found = idle_settings(compose(["experiment=untrained", "backbone.dropout=0.1", *SHAPED]))
+    assert found == ["backbone.dropout: UntrainedScorer does not read it; leave it out"]
+
+
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+
+
+def test_every_experiment_that_trains_takes_a_learning_rate() -> None:
+    trained = [name for name in EXPERIMENTS if trains(compose([f"experiment={name}"]))]
+    assert len(trained) >= 2
+    found = {name: compose([f"experiment={name}", "learning_rate=0.05"])["optimizer"]["lr"] for name in trained}
+    assert found == dict.fromkeys(trained, 0.05)
+    assert compose(["experiment=interest_graph_hybrid"])["optimizer"]["lr"] == 0.002
 
 
 @pytest.mark.parametrize("words", [[], ["experiment=popularity"], ["experiment=oracle"], ["backbone=item_id"]])

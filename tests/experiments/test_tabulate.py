@@ -7,26 +7,8 @@ import sys
 import pytest
 
 from experiments.tabulate import main
-from tests.experiments.fabricated import NDCG, three_seeds, write_failed, write_json, write_run, write_sweep
-
-
-def table(capsys, *arguments):
-    """Lines of the file that the program made, after checking that it says where."""
-    assert main([str(argument) for argument in arguments]) == 0
-    path = capsys.readouterr().out.splitlines()[-1]
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123
-        return file.read().splitlines()
-
-
-def row(lines, name):
-    return next(line for line in lines if line.startswith(f"| {name} "))
-
-
-def refusal(capsys, *arguments):
-    assert main([str(argument) for argument in arguments]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    return said.err
+from tests.experiments.fabricated import NDCG, few_labels, three_seeds, write_failed, write_json, write_run, write_sweep
+from tests.experiments.tabulated import refusal, row, table
 
 
 def test_three_seeds_give_mean_and_deviation(tmp_path, capsys):
@@ -66,7 +48,7 @@ def test_the_reference_is_compared_with_all(tmp_path, capsys):
         write_run(tmp_path, strategy, [value + gain for value in base], strategy)
     lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10", "--reference", "full")
     # Two comparisons; each has 30 differences of one sign, so p is far below .001 also when doubled.
-    assert "| ia3 | full | test/ndcg@10 | +0.2000 | [+0.2000, +0.2000] | \\< 0.001 | \\< 0.001 |" in lines
+    assert "| ia3 | full | test/ndcg@10 | 1 | +0.2000 | [+0.2000, +0.2000] | \\< 0.001 | \\< 0.001 |" in lines
     assert [name for name in ("full", "lora", "ia3") if "\\*" in row(lines, name)] == ["lora", "ia3"]
     assert any("different from full" in line for line in lines)
 
@@ -114,15 +96,6 @@ def test_dirty_and_stale_rows_are_marked(tmp_path, capsys):
     assert "| a † ‡ |" in row(lines, "a †")
     assert any(line.startswith("- † made from a tree") for line in lines)
     assert any(line.startswith("- ‡ stale") for line in lines)
-
-
-def test_what_is_equal_goes_to_the_caption_and_folders_do_not(tmp_path, capsys):
-    lines = table(capsys, three_seeds(tmp_path))
-    caption = next(line for line in lines if line.startswith("Equal in all rows"))
-    expected = ("data movielens(variant=100k)", "loss softmax", "candidates sampled(n_sampled=256)", "item prior none")
-    for part in (*expected, "dropout head.dropout=0.3", "precision 32-true", "epochs at most 5", "Seeds: 0, 1, 2."):
-        assert part in caption
-    assert "/somewhere" not in "".join(lines)
 
 
 def test_different_data_are_refused_unless_mixed(tmp_path, capsys):
@@ -212,15 +185,36 @@ def test_nothing_heavy_is_imported():
     assert not {"torch", "transformers", "hydra", "pytorch_lightning", "ibis"} & set(json.loads(found.stdout))
 
 
-def test_the_caption_asks_of_rows_that_train_what_only_they_have(tmp_path, capsys):
-    trained = {"backbone": {"_target_": "lightning_modules.backbones.item_id.ItemIdBackbone"}}
-    overrides = ("experiment=sasrec", "experiment=gru", "experiment=popularity")
-    write_run(tmp_path, "a", changes=trained, overrides=overrides[:1])
-    write_run(tmp_path, "b", changes=trained | {"trainer": {"max_epochs": 9}}, overrides=overrides[1:2])
-    write_run(tmp_path, "c", changes={"loss": None, "head": None, "strategy": None}, overrides=overrides[2:])
+def test_labels_that_follow_the_seed_make_one_row(tmp_path, capsys):
+    for seed in range(2):
+        words = ["strategy=lora", f"seed={seed}", "few_shot=share", "datamodule.few_shot.draw=${seed}"]
+        write_run(tmp_path, f"a-{seed}", NDCG["a"], seed=seed, overrides=words, changes=few_labels(0.1, draw=seed))
+        # As a YAML says it, no word does.
+        write_run(tmp_path, f"b-{seed}", NDCG["b"], "full", seed, changes=few_labels(0.1, draw=seed))
+    lines = table(capsys, tmp_path, "--by", "strategy")
+    assert "0.5000" in row(lines, "lora")
+    assert any("labels few_shot(share=0.1, draw=${seed})" in line for line in lines)
+
+
+def test_a_run_that_adapts_a_language_model_is_no_row(tmp_path, capsys):
+    write_run(tmp_path, "lora")
+    config = {"adaptation": {"_target_": "lightning_modules.adaptations.masked.MaskedAdaptation"}, "seed": 0}
+    write_run(tmp_path, "adapted", config=config, metrics={"valid/perplexity": 9.5}, overrides=["adaptation=masked"])
     lines = table(capsys, tmp_path)
-    assert any("Equal in all rows that train: data" in line and "loss softmax" in line for line in lines)
-    assert any("Not equal in all rows that train: epochs at most." in line for line in lines)
+    assert row(lines, "lora")
+    assert not any(line.startswith("| adapted") for line in lines)
+    assert "- Left out for having none of these metrics, though finished: adapted." in lines
+    lines = table(capsys, tmp_path, "--metrics", "valid/perplexity")
+    assert "9.5000" in row(lines, "adapted")
+
+
+def test_what_trains_nothing_is_named_by_what_ranks(tmp_path, capsys):
+    untrained = dict.fromkeys(("backbone", "loss", "head", "strategy"))
+    scorer = {"scorer": {"_target_": "lightning_modules.scorers.popularity.PopularityScorer"}, "rate": "middle"}
+    write_run(tmp_path, "a")
+    write_run(tmp_path, "b", NDCG["b"], changes=untrained | scorer, overrides=["experiment=popularity"])
+    lines = table(capsys, tmp_path, "--by", "strategy")
+    assert [bool(row(lines, name)) for name in ("lora", "popularity")] == [True, True]
 
 
 def test_what_a_kill_left_of_a_discarded_run_is_no_row(tmp_path, capsys):

@@ -4,8 +4,8 @@ import pytest
 
 from experiments.runs.read import read_run
 from experiments.tables.comparable import find_row
-from experiments.tables.rows import TableError, make_rows, naming_keys, require_known, value_of
-from tests.experiments.fabricated import config, write_run
+from experiments.tables.rows import TableError, following, label_of, make_rows, naming_keys, require_known, value_of
+from tests.experiments.fabricated import config, few_labels, write_run
 
 
 def read(root, *runs):
@@ -66,6 +66,56 @@ def test_as_few_settings_name_a_row_as_tell_them_apart(tmp_path):
 def test_settings_without_effect_make_no_rows(tmp_path):
     runs = read(tmp_path, {"seed": 0, "changes": {"logger": {"x": 1}}}, {"seed": 1, "changes": {"logger": {"x": 2}}})
     assert len(labels(runs)) == 1
+
+
+DRAW = "datamodule.few_shot.draw"
+
+
+def drawn(seed, draw, *words):
+    return {"seed": seed, "changes": few_labels(0.1, draw), "overrides": ["strategy=lora", f"seed={seed}", *words]}
+
+
+def test_what_follows_the_seed_is_averaged_with_it(tmp_path):
+    runs = read(tmp_path, *(drawn(seed, seed, f"{DRAW}=${{seed}}") for seed in range(3)))
+    assert following(runs) == {DRAW}
+    assert naming_keys(runs) == ()
+    assert len(make_rows(runs, ["strategy"])) == 1
+
+
+def test_a_yaml_may_let_a_setting_follow_the_seed(tmp_path):
+    runs = read(tmp_path, *(drawn(seed, seed) for seed in range(3)))
+    assert following(runs) == {DRAW}
+    assert len(make_rows(runs, ["strategy"])) == 1
+    assert following(runs[:1]) == set()  # of one seed nobody can tell
+
+
+def test_what_only_happens_to_be_the_seed_does_not_follow_it(tmp_path):
+    runs = read(tmp_path, *(drawn(seed, seed, f"{DRAW}={seed}") for seed in range(2)), drawn(2, 7))
+    for some in (runs[:2], runs):
+        assert following(some) == set()
+        with pytest.raises(TableError, match=f"{DRAW} is 0 or 1"):
+            make_rows(some, ["strategy"])
+
+
+def test_labels_drawn_once_and_labels_of_each_seed_are_two_rows(tmp_path):
+    runs = read(tmp_path, *(drawn(seed, seed, f"{DRAW}=${{seed}}") for seed in (1, 2)), drawn(1, 0), drawn(2, 0))
+    assert labels(runs) == [("${seed}",), ("0",)]
+
+
+UNTRAINED = {
+    "changes": dict.fromkeys(("backbone", "strategy", "head", "loss"))
+    | {"scorer": {"_target_": "lightning_modules.scorers.untrained.UntrainedScorer"}, "rate": "middle"},
+    "overrides": ["experiment=mine"],
+}
+
+
+def test_what_trains_nothing_is_called_by_its_scorer(tmp_path):
+    trained, untrained = read(tmp_path, {"changes": {"rate": "middle"}}, UNTRAINED)
+    assert label_of(untrained, ["strategy"]) == ("untrained",)
+    assert label_of(untrained, ["strategy", "rate"]) == ("untrained", "-")  # it has no rate of its own
+    assert label_of(trained, ["strategy", "rate"]) == ("lora", "middle")
+    assert label_of(trained, ["datamodule.few_shot"]) == ("-",)
+    assert label_of(untrained, ["experiment"]) == ("mine",)
 
 
 def test_averaging_over_more_than_seeds_is_refused(tmp_path):
