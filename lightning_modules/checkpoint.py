@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 
 def kept_state(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The entries that cannot be had again: all but frozen parameters."""
-    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    """The entries that cannot be had again: all but frozen parameters, under every name that one has."""
+    named = module.named_parameters(remove_duplicate=False)
+    frozen = {name for name, parameter in named if not parameter.requires_grad}
     return {name: value for name, value in state.items() if name not in frozen}
 
 

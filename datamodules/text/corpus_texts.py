@@ -10,6 +10,7 @@ import numpy as np
 from datamodules.corpus import DataError
 from datamodules.preparing.prepared import Prepared, Split
 from datamodules.text.template import TextTable
+from datamodules.text.tokens import open_tokenizer
 
 SEPARATOR = "; "
 
@@ -89,9 +90,7 @@ def piece_lengths(texts: Sequence[str], tokenizer_folder: Path) -> tuple[list[in
     For WordPiece the sum over a text's parts is exact. A vocabulary of bytes may join the last mark of one part with
     the separator, which shortens the whole.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)
+    tokenizer = open_tokenizer(tokenizer_folder)
     alone, further = (
         [len(ids) for ids in tokenizer(part, add_special_tokens=False, return_attention_mask=False)["input_ids"]]
         for part in (list(texts), [SEPARATOR + text for text in texts])

@@ -37,8 +37,8 @@ class Tokens:
 def tokenise(texts: tuple[str, ...], tokenizer_folder: Path, max_tokens: int, root: Path) -> Tokens:
     """The tokens of `texts`, kept under root/tokens and reused for the same texts, tokenizer and cut.
 
-    Warns where more than 5% of the word pieces are unknown to the vocabulary. Raises `DataError` for a full disk and
-    for a damaged folder.
+    Warns where more than 5% of the word pieces are unknown to the vocabulary. Raises `DataError` for a full disk,
+    for a damaged folder and for a tokenizer that only code of its own can read.
     """
     folder = Path(root) / "tokens" / _key(texts, tokenizer_folder, max_tokens)
     if not folder.is_dir():
@@ -56,14 +56,30 @@ def tokenise(texts: tuple[str, ...], tokenizer_folder: Path, max_tokens: int, ro
     return tokens
 
 
+def open_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder, by transformers' own code. Raises `DataError` where it takes Python files of the
+    folder, or of a repository that it names: whoever wrote them could do anything. Left to itself transformers asks at
+    the terminal, and advises to allow it."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise DataError(
+            "has a tokenizer that can only be read by Python code that comes with it, and no such code is run; give a "
+            "model whose tokenizer transformers itself knows, such as bert-base-uncased",
+            file=folder,
+        ) from None
+
+
 def _key(texts: tuple[str, ...], tokenizer_folder: Path, max_tokens: int) -> str:
     return digest([TOKENS_EPOCH, digest_tokenizer(tokenizer_folder), max_tokens, texts])
 
 
 def _write(folder: Path, texts: tuple[str, ...], tokenizer_folder: Path, max_tokens: int) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)
+    tokenizer = open_tokenizer(tokenizer_folder)
     pieces = list(chain.from_iterable(_encoded(tokenizer, texts, max_tokens)))
     lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
     values = np.fromiter(chain.from_iterable(pieces), dtype=np.int32, count=int(lengths.sum()))

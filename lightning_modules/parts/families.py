@@ -5,6 +5,8 @@ value in one matrix. A strategy names roles, so that one YAML fits every family.
 the last parts of a module's name.
 """
 
+import re
+
 from torch import nn
 from transformers import PretrainedConfig
 
@@ -68,8 +70,8 @@ LLAMA = {
     NORM: "input_layernorm|post_attention_layernorm|norm|q_norm|k_norm",
 }
 T5 = {
-    "query": r"(?:Self|EncDec)Attention\.q",
-    "key": r"(?:Self|EncDec)Attention\.k",
+    "query": r"encoder\.block\.\d+\.layer\.0\.SelfAttention\.q|EncDecAttention\.q",
+    "key": r"encoder\.block\.\d+\.layer\.0\.SelfAttention\.k|EncDecAttention\.k",
     "value": r"(?:Self|EncDec)Attention\.v",
     "attention_output": r"(?:Self|EncDec)Attention\.o",
     "feed_forward_input": r"DenseReluDense\.wi(?:_0|_1)?",
@@ -77,6 +79,9 @@ T5 = {
     FEED_FORWARD: "DenseReluDense",
     NORM: "layer_norm|final_layer_norm",
 }
+T5_IDLE = r"decoder\.block\.\d+\.layer\.0\.SelfAttention\.(?:q|k|relative_attention_bias)\..*"
+"""A decoder is read by its first token alone (see `parts.pooling`), which attends to itself and nothing else: whatever
+the score, its softmax is one."""
 
 FAMILIES = (
     dict.fromkeys(BERT_LIKE, BERT)
@@ -90,6 +95,14 @@ def roles_of(model: nn.Module) -> dict[str, str]:
     """Role -> pattern, for a model of a family that is known; else nothing."""
     config = getattr(model, "config", None)
     return FAMILIES.get(config.model_type, {}) if isinstance(config, PretrainedConfig) else {}
+
+
+def idle_names(model: nn.Module) -> frozenset[str]:
+    """The parameters that no output of the model depends on, the way it is read here."""
+    config = getattr(model, "config", None)
+    if not isinstance(config, PretrainedConfig) or config.model_type not in T5_LIKE:
+        return frozenset()
+    return frozenset(name for name, _ in model.named_parameters() if re.fullmatch(T5_IDLE, name))
 
 
 def pattern_of(role: str, method: str, model: nn.Module) -> str:

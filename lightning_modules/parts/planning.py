@@ -1,9 +1,11 @@
 """Which parameters of a backbone a strategy lets train, and from which layer on."""
 
+from dataclasses import replace
 from typing import cast
 
 from torch import nn
 
+from lightning_modules.parts.families import idle_names
 from lightning_modules.parts.virtual_tokens import prefixes
 from lightning_modules.types import Backbone, Plan, Strategy
 
@@ -16,7 +18,7 @@ def as_module(backbone: Backbone) -> nn.Module:
 def plan_of(backbone: Backbone, strategy: Strategy) -> Plan:
     """The strategy's plan. Where nothing is pretrained, holding anything back means nothing and is refused."""
     if backbone.pretrained is not None:
-        return strategy.plan(backbone.pretrained, backbone.layers)
+        return _without_idle(strategy.plan(backbone.pretrained, backbone.layers), backbone.pretrained)
     try:
         plan = strategy.plan(nn.Linear(1, 1, bias=False), [])
     except ValueError:
@@ -27,6 +29,12 @@ def plan_of(backbone: Backbone, strategy: Strategy) -> Plan:
             "use strategy=full, or a backbone with a language model (minilm, bert_base, hybrid)"
         )
     return plan
+
+
+def _without_idle(plan: Plan, model: nn.Module) -> Plan:
+    """Parameters that nothing depends on do not train: they would count as trained, and decay."""
+    idle = idle_names(model)
+    return replace(plan, trains=lambda name: name not in idle and plan.trains(name)) if idle else plan
 
 
 def names_within(backbone: Backbone) -> dict[str, str]:

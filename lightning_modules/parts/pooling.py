@@ -36,7 +36,10 @@ class LastPooling(nn.Module):
 
 class DecoderPooling(nn.Module):
     """What the model's decoder says first of what its encoder has read ("encoder-decoder first" of Ni et al. 2022,
-    "Sentence-T5", section 3.1)."""
+    "Sentence-T5", section 3.1).
+
+    The decoder's one token finds itself alone when it attends to what stands before: queries, keys and biases of that
+    attention do nothing, and no strategy trains them (see `parts.families`)."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import (
 from datamodules.types import Ragged
 from lightning_modules.adaptation import Predicted, WordModel
 from lightning_modules.parts.layouts.choice import layout_of
-from lightning_modules.parts.loading import keep_first, quiet
+from lightning_modules.parts.loading import keep_first, load_config, load_model, load_tokenizer, quiet
 
 Task = Literal["masked", "causal"]
 UNASKED = -100
@@ -31,11 +31,8 @@ def load_word_model(loader: Any, path: Path, task: Task, first_layers: int | Non
     random, its words those of the embeddings. Raises ValueError where the model was not pretrained for the task, or
     where weights below the head are missing.
     """
-    require_task(AutoConfig.from_pretrained(path, local_files_only=True), task)
-    with quiet():
-        model, report = loader.from_pretrained(
-            path, dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
+    require_task(load_config(path), task)
+    model, report = load_model(loader, path)
     new = tuple(sorted(report["missing_keys"]))
     lost = [name for name in new if name.startswith(f"{model.base_model_prefix}.")]
     if lost:
@@ -46,7 +43,7 @@ def load_word_model(loader: Any, path: Path, task: Task, first_layers: int | Non
     layout = layout_of(model.base_model)
     if first_layers is not None:
         keep_first(model.base_model, layout.layers, first_layers)
-    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    tokenizer = load_tokenizer(path)
     special = tuple(tokenizer.all_special_ids)
     return WordModel(model, layout.longest, len(tokenizer), special, tokenizer.mask_token_id, new)
 

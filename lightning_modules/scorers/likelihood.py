@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from datamodules.types import Items, QueryBlock, TrainingLog
 from lightning_modules.parts.families import T5_LIKE
 from lightning_modules.parts.full_precision import full_precision
-from lightning_modules.parts.loading import quiet
+from lightning_modules.parts.loading import load_config, load_model, load_tokenizer
 
 TEMPLATE = "A person liked {history}. Would this person like {candidate}? {answer}."
 SEPARATOR = "; "  # between the items of a history, oldest first
@@ -57,8 +57,9 @@ class LikelihoodScorer:
     positions. A prompt that is too long loses its oldest events until it fits, and never its candidate.
     tokens_per_chunk: tokens that pass through the model at once, prompts of one length together, without padding.
 
-    A whole catalogue costs users * items * tokens. Raises `ValueError` for a model without a language-modelling head, a
-    template or words that do not fit, and, in `scores`, a candidate that fits into no prompt.
+    A whole catalogue costs users * items * tokens. Raises `ValueError` for a model without a language-modelling head or
+    one that only code of its own can read, a template or words that do not fit, and, in `scores`, a candidate that fits
+    into no prompt.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class LikelihoodScorer:
                 raise ValueError(f"scorer.{name} is {value}; it counts from 1")
         self.texts, self.events, self.tokens_per_chunk = model.texts, events, tokens_per_chunk
         self.way, self.network = load_with_head(model.folder)
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(model.folder, local_files_only=True)
+        self.tokenizer = load_tokenizer(model.folder)
         self.limit = min(max_tokens, _positions(self.network))
         self.template = _prompt(template, self.way, self.tokenizer, model.folder)
         self.words = [one_piece(self.tokenizer, word) for word in (positive, negative)]
@@ -137,11 +138,8 @@ class LikelihoodScorer:
 def load_with_head(folder: Path) -> tuple[Way, PreTrainedModel]:
     """The model with its head, as float32 and in eval mode, and how it answers. Raises ValueError where its family has
     no such head here, or where the folder lacks weights."""
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    way = _way_of(config)
-    with quiet():
-        options = {"dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
-        network, report = way.loader.from_pretrained(folder, **options)
+    way = _way_of(load_config(folder))
+    network, report = load_model(way.loader, folder)
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise ValueError(

@@ -1,6 +1,10 @@
 """A pretrained model's name becomes a folder whose content is known."""
 
+import json
+
+import huggingface_hub
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
 from datamodules import pretrained
 from datamodules.corpus import DataError
@@ -105,3 +109,79 @@ def test_old_weights_count_where_there_are_no_others(model):
         digest_pretrained(model)
     (model / "pytorch_model.bin").write_text("weights")
     assert len(digest_pretrained(model)) == 16
+
+
+COMMON = {"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
+NEVER = {"README.md", "tf_model.h5", "flax_model.msgpack", "rust_model.ot", "modeling_own.py", "model.fp16.safetensors"}
+NEVER |= {"onnx/model.onnx", "original/consolidated.00.pth", "original/tokenizer.model", "2_Dense/model.safetensors"}
+NEVER |= {"consolidated.safetensors", "2_Dense/pytorch_model.bin", "training_args.bin", "optimizer.bin"}
+SHARDS = {f"model-0000{i}-of-00002.safetensors" for i in (1, 2)} | {"model.safetensors.index.json"}
+OLD_SHARDS = {f"pytorch_model-0000{i}-of-00002.bin" for i in (1, 2)} | {"pytorch_model.bin.index.json"}
+HUB = {  # of repositories of these shapes: what is needed, and what has to stay there beside NEVER
+    "bert": (COMMON | {"vocab.txt", "model.safetensors"}, {"pytorch_model.bin"}),
+    "gpt2": (COMMON | {"vocab.json", "merges.txt", "model.safetensors"}, {"pytorch_model.bin"}),
+    "t5": (COMMON | {"spiece.model", "model.safetensors"}, {"pytorch_model.bin"}),
+    "xlm-roberta": (COMMON | {"sentencepiece.bpe.model", "model.safetensors"}, {"pytorch_model.bin"}),
+    "llama, sharded": (COMMON | {"tokenizer.model"} | SHARDS, OLD_SHARDS),
+    "qwen3": (COMMON | {"vocab.json", "merges.txt", "added_tokens.json", "model.safetensors"}, set()),
+    "mt5, old": (COMMON | {"spiece.model", "pytorch_model.bin"}, set()),
+    "t5 3b, old and sharded": (COMMON | {"spiece.model"} | OLD_SHARDS, set()),
+    "phobert, old": (COMMON | {"vocab.txt", "bpe.codes", "added_tokens.json", "pytorch_model.bin"}, set()),
+}
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub of one repository: give its files; what was taken, in order, is returned."""
+
+    def serve(files):
+        taken = []
+
+        def snapshot_download(name, allow_patterns=None, ignore_patterns=None):
+            found = list(filter_repo_objects(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns))
+            taken.extend(found)
+            for file in found:
+                (tmp_path / file).write_text(file)
+            return str(tmp_path)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+        return taken
+
+    return serve
+
+
+@pytest.mark.parametrize("name", HUB)
+def test_all_that_is_needed_comes_from_the_hub_once_and_nothing_else(name, hub):
+    needed, left = HUB[name]
+    taken = hub(sorted(needed | left | NEVER))
+    folder = resolve("owner/" + name)
+    assert sorted(taken) == sorted(needed)
+    weights = [file for file in needed if file.endswith((".safetensors", ".bin"))]
+    before = digest_pretrained(folder)
+    for file in weights:
+        (folder / file).write_text("changed")
+        assert digest_pretrained(folder) != before
+        before = digest_pretrained(folder)
+
+
+def test_a_name_without_weights_is_refused_where_they_are_read(hub):
+    hub(sorted(COMMON))
+    with pytest.raises(DataError, match="holds no weights"):
+        digest_pretrained(resolve("owner/name"))
+
+
+@pytest.mark.parametrize("shards", [{}, {"max_shard_size": "100KB"}])
+def test_the_files_that_transformers_writes_are_those_that_are_asked_for(shards, hub, tmp_path):
+    """Held against the library: a model saved in one file or in shards is taken whole."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)
+    BertModel(config).save_pretrained(tmp_path / "saved", **shards)
+    written = sorted(file.name for file in (tmp_path / "saved").iterdir())
+    assert (len(written) > 4) == bool(shards)
+    taken = hub(written)
+    resolve("owner/name")
+    assert sorted(taken) == written
+    if shards:
+        index = json.loads((tmp_path / "saved" / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        assert set(index["weight_map"].values()) <= set(taken)

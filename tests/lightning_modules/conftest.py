@@ -38,6 +38,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_tiny_bert(root / "bert")
     roberta = TINY | {"pad_token_id": 1}
     grouped = {"num_key_value_heads": 1}
+    t5 = {"vocab_size": 2900, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2} | SPECIAL
     settings = {
         "roberta": roberta,
         "xlm-roberta": roberta,
@@ -50,7 +51,8 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "qwen3": TINY | grouped | {"head_dim": 16},
         "distilbert": {"vocab_size": 2900, "dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
         "modernbert": TINY | {"local_attention": 12, "global_attn_every_n_layers": 2} | SPECIAL,
-        "t5": {"vocab_size": 2900, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2} | SPECIAL,
+        "t5": t5,
+        "mt5": t5,
         "albert": TINY | {"embedding_size": 16},  # narrower in front of the layers
     }
     return {"bert": root / "bert"} | {name: _written(root / name, name, values) for name, values in settings.items()}

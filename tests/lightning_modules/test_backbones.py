@@ -6,17 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
-from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn import Dropout
-from transformers import BartConfig, BertConfig, BertModel
+from transformers import BartConfig, BertConfig, BertModel, OPTConfig, PreTrainedModel
 
 from datamodules.types import Items
 from lightning_modules.backbones.hybrid import HybridBackbone
 from lightning_modules.backbones.item_id import ItemIdBackbone
 from lightning_modules.backbones.language_model import LanguageModelBackbone
+from lightning_modules.parts.loading import replace_dropout
 from lightning_modules.parts.pooling import build_pooling
-from lightning_modules.parts.whitening import Whitening
 from tests.lightning_modules.padding import pad
 
 MODELS = {
@@ -28,6 +27,7 @@ MODELS = {
     "distilbert": 2,
     "modernbert": 2,
     "t5": 2,
+    "mt5": 2,
     "albert": 1,
     "gpt2": 2,
     "llama": 2,
@@ -191,11 +191,32 @@ def test_dropout_is_what_it_is_set_to(name: str, tiny_models: dict, token_items:
         assert torch.equal(vectors_of(backbone.train(), items), evaluated) is equal, rate
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_configuration_says_what_it_was_pretrained_with(name: str, tiny_models: dict, tmp_path: Path) -> None:
+    """It is what an export writes, and what the kept states of frozen layers are known by."""
+    plain, other = (LanguageModelBackbone(str(tiny_models[name]), dropout=rate).pretrained for rate in (None, 0.25))
+    assert other.config.to_diff_dict() == plain.config.to_diff_dict()
+    other.save_pretrained(tmp_path)
+    again = LanguageModelBackbone(str(tmp_path)).pretrained
+
+    def shares(model: PreTrainedModel) -> list[float]:
+        return [part.p for part in model.modules() if isinstance(part, Dropout)]
+
+    assert shares(again) == shares(plain)
+    assert set(shares(other)) <= {0.25}
+
+
 def test_dropout_is_left_as_it_was_pretrained(tiny_models: dict) -> None:
     shares = [part.p for part in LanguageModelBackbone(str(tiny_models["bert"])).modules() if isinstance(part, Dropout)]
     assert set(shares) == {BertConfig().hidden_dropout_prob}
     with pytest.raises(ValueError, match=r"dropout=1\.0 lies outside"):
         LanguageModelBackbone(str(tiny_models["bert"]), dropout=1.0)
+
+
+def test_leaving_whole_layers_out_is_another_thing_than_dropout() -> None:
+    config = OPTConfig(dropout=0.1, attention_dropout=0.2, layerdrop=0.3)
+    assert replace_dropout(config, 0.5) == {"dropout": 0.1, "attention_dropout": 0.2}
+    assert (config.dropout, config.attention_dropout, config.layerdrop) == (0.5, 0.5, 0.3)
 
 
 def test_poolings_of_two_tokens() -> None:
@@ -215,47 +236,6 @@ def test_pooling_one_position_changes_nothing(kind: str) -> None:
     for parameter in pooling.parameters():
         torch.nn.init.normal_(parameter)
     assert torch.equal(pooling(hidden), hidden[:, 0])
-
-
-def test_whitening_by_hand() -> None:
-    # Variances 4 and 1, their mean 2.5: with eps = 0.4 the scales are (4 + 1)^-1/2 and (1 + 1)^-1/2.
-    vectors = torch.tensor([[3.0, 1.0], [-1.0, 1.0], [3.0, -1.0], [-1.0, -1.0]])
-    whitening = Whitening(2, eps=0.4)
-    whitening.fit(vectors)
-    expected = torch.tensor([[2 / 5**0.5, 0.5**0.5], [-2 / 5**0.5, 0.5**0.5]])
-    torch.testing.assert_close(whitening(vectors[:2]), expected)
-
-
-def test_whitening_agrees_with_scikit_learn() -> None:
-    vectors = torch.randn(500, 6) @ torch.randn(6, 6) + 3.0
-    whitening = Whitening(6, eps=1e-9)
-    whitening.fit(vectors)
-    ours = whitening(vectors)  # theirs is turned to the principal axes, and divides by n - 1
-    theirs = torch.from_numpy(PCA(whiten=True).fit_transform(vectors.numpy())) * (500 / 499) ** 0.5
-    torch.testing.assert_close(ours @ ours.T, theirs @ theirs.T, rtol=1e-3, atol=1e-3)
-
-
-def test_clouds_nearly_alike_are_whitened_nearly_alike() -> None:
-    """Where eigenvalues lie close, a little noise swaps their axes: nothing that was learned behind the one map would
-    mean anything behind the other."""
-    vectors = torch.randn(500, 6)
-    whitened = []
-    for cloud in (vectors, vectors + 0.01 * torch.randn(500, 6)):
-        whitening = Whitening(6)
-        whitening.fit(cloud)
-        whitened.append(whitening(cloud))
-    assert torch.cosine_similarity(*whitened).min() > 0.99
-
-
-def test_whitening_is_refused_where_it_means_nothing() -> None:
-    with pytest.raises(ValueError, match="must be above 0"):
-        Whitening(3, eps=0.0)
-    with pytest.raises(RuntimeError, match=r"call Encoder.fit"):
-        Whitening(3)(torch.randn(2, 3))
-    with pytest.raises(ValueError, match="at least 2 texts"):
-        Whitening(3).fit(torch.randn(1, 3))
-    with pytest.raises(ValueError, match="have the same vector"):
-        Whitening(3).fit(torch.ones(4, 3))
 
 
 def test_an_item_id_is_a_row_of_a_table() -> None:
