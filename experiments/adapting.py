@@ -20,8 +20,8 @@ from experiments.config.instantiate import instantiate
 from experiments.config.pretrained import model_folder
 from experiments.corpus import prepared_of, split_of
 from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
-from experiments.parents import LANGUAGE_MODEL
 from experiments.results import Outcome
+from experiments.runs.parents import LANGUAGE_MODEL
 from experiments.wiring import Config
 from lightning_modules.adaptation import WordModel
 from lightning_modules.adaptation_module import AdaptationModule

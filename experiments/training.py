@@ -14,10 +14,10 @@ from experiments.config.idle import idle_settings, require_monitor
 from experiments.config.instantiate import instantiate
 from experiments.config.ranker import trains
 from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
-from experiments.parents import LANGUAGE_MODEL, parent_folders
 from experiments.quiet import silence
 from experiments.reporting import build_loggers, conclude, tell
 from experiments.results import Outcome, collect
+from experiments.runs.parents import LANGUAGE_MODEL, parent_folders
 from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost, peak_memory

@@ -53,7 +53,7 @@ TRAINING_ONLY = (
 @dataclass(frozen=True)
 class Circumstances:
     """What determines a result beside the configuration. pretrained: digest of the files, by path in the
-    config. parents: what made each of them, see `experiments.parents`."""
+    config. parents: what made each of them, see `experiments.runs.parents`."""
 
     data: str
     precision: str

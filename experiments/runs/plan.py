@@ -16,8 +16,8 @@ from experiments.config.precision import resolve
 from experiments.config.pretrained import pretrained_digests
 from experiments.config.ranker import trains
 from experiments.corpus import prepared_of
-from experiments.parents import Parent, adopt, require_akin
 from experiments.runs.folder import RunFolder
+from experiments.runs.parents import Parent, adopt, require_akin
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 
 from experiments.config.check import ConfigError
 from experiments.config.compose import CONF, compose
-from experiments.parents import LANGUAGE_MODEL, adopt
 from experiments.runs.folder import RunFolder
+from experiments.runs.parents import LANGUAGE_MODEL, adopt
 from experiments.runs.plan import Plan, plan
 from experiments.runs.result import done
 from experiments.tabulate import main as tabulate

@@ -11,8 +11,8 @@ from experiments.config.compose import compose
 from experiments.config.identity import Circumstances
 from experiments.config.pretrained import pretrained_digests
 from experiments.corpus import prepared_of
-from experiments.parents import adopt, require_akin
 from experiments.runs.folder import RunFolder
+from experiments.runs.parents import adopt, require_akin
 from experiments.runs.result import done
 from experiments.training import train
 from experiments.warm_start import warm_start
