@@ -22,8 +22,9 @@ class PissaStrategy:
 
     Departure: the decomposition is made here, in double precision (see `principal_part`). peft makes it in single
     precision, where the frozen rest gets other bits with another number of threads, and a checkpoint, which holds A and
-    B alone, would then be refused. A folder saved with peft opens with peft, which makes the rest anew, equal up to
-    rounding.
+    B alone, would then be refused. Ours gives the same bits by one linear-algebra library; by another a few entries may
+    round otherwise, and the checkpoint is refused there. A folder saved with peft opens everywhere with peft, which
+    makes the rest anew, equal up to rounding.
 
     r: rank, >= 1; ValueError where a matrix has no such rank. alpha: > 0; one scale cancels in the start, and changes
     the steps alone: the paper has alpha = r. dropout: on the input of A, the principal part's; the paper has none.
