@@ -1,4 +1,4 @@
-"""Blocks of BERT, GPT-2 and T5 with bottleneck adapters, written out in matrix algebra from the papers' equations.
+"""Blocks of BERT, GPT-2, Llama and T5 with bottleneck adapters, written in matrix algebra from the papers' equations.
 
 One text at a time, without dropout. w: a layer's weights by name; a place is named after the module that is wrapped.
 """
@@ -21,10 +21,8 @@ def matrix(w: Weights, name: str, slow: Tensor | None) -> Tensor:
 
 
 def network(w: Weights, at: str, f: Change, slow: Tensor | None) -> Change:
-    """h -> W_up f(W_down h + b_down) + b_up; nothing where there is none."""
+    """h -> W_up f(W_down h + b_down) + b_up. KeyError where there is none."""
     net = f"{at}.bottleneck_net.default"
-    if f"{net}.down.bias" not in w:
-        return torch.zeros_like
     down, up = matrix(w, f"{net}.down", slow), matrix(w, f"{net}.up", slow)
     return lambda h: f(h @ down.T + w[f"{net}.down.bias"]) @ up.T + w[f"{net}.up.bias"]
 
@@ -40,6 +38,10 @@ def linear(w: Weights, name: str) -> Change:
 
 def norm(w: Weights, name: str, eps: float) -> Change:
     return lambda x: F.layer_norm(x, x.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"], eps)
+
+
+def rms(w: Weights, name: str, x: Tensor) -> Tensor:
+    return w[f"{name}.weight"] * x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
 
 
 def bert_block(w: Weights, x: Tensor, at: Callable[[str], Change], s: float) -> Tensor:
@@ -61,21 +63,45 @@ def gpt2_block(w: Weights, x: Tensor, at: Callable[[str], Change], s: float) -> 
     return x + h + at("mlp.c_proj")(h) + s * at("mlp")(read)
 
 
-def t5_block(w: Weights, x: Tensor, at: Callable[[str], Change], s: float) -> Tensor:
-    def rms(name: str, x: Tensor) -> Tensor:
-        return w[f"{name}.weight"] * x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+def rotated(x: Tensor) -> Tensor:
+    """Each head's vector (16) at place p, its i-th number with its (8 + i)-th turned by p / 10000^(i / 8): RoFormer."""
+    angle = torch.outer(torch.arange(len(x)), 10_000.0 ** (-torch.arange(8) / 8))[:, None]
+    one, two = x.unflatten(-1, (2, 2, 8)).unbind(2)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([one * cos - two * sin, two * cos + one * sin], dim=2).flatten(1)
 
+
+def llama_block(w: Weights, x: Tensor, at: Callable[[str], Change], s: float) -> Tensor:
+    unseen = torch.full((len(x), len(x)), -torch.inf).triu(1)
+    read = rms(w, "input_layernorm", x)
+    q, k, v = (read @ w[f"self_attn.{part}_proj.weight"].T for part in "qkv")
+    h = attention(rotated(q), rotated(k), v, 2, 16**-0.5, unseen) @ w["self_attn.o_proj.weight"].T
+    x = x + h + at("self_attn.o_proj")(h)
+    read = rms(w, "post_attention_layernorm", x)
+    gate, inner = (read @ w[f"mlp.{part}_proj.weight"].T for part in ("gate", "up"))
+    h = F.silu(gate) * inner @ w["mlp.down_proj.weight"].T
+    return x + h + at("mlp.down_proj")(h) + s * at("mlp")(read)
+
+
+def t5_block(w: Weights, x: Tensor, at: Callable[[str], Change], s: float) -> Tensor:
     place = torch.arange(len(x))
     distance = place[None] - place[:, None]  # of fewer than 8 tokens each has a bucket of its own
     buckets = distance.abs() + 16 * (distance > 0)
     bias = w["layer.0.SelfAttention.relative_attention_bias.weight"][buckets].permute(2, 0, 1)
-    read = rms("layer.0.layer_norm", x)
+    read = rms(w, "layer.0.layer_norm", x)
     q, k, v = (read @ w[f"layer.0.SelfAttention.{part}.weight"].T for part in "qkv")
     h = attention(q, k, v, 2, 1.0, bias) @ w["layer.0.SelfAttention.o.weight"].T
     x = x + h + at("layer.0.SelfAttention.o")(h)
-    read = rms("layer.1.layer_norm", x)
+    read = rms(w, "layer.1.layer_norm", x)
     h = F.relu(read @ w["layer.1.DenseReluDense.wi.weight"].T) @ w["layer.1.DenseReluDense.wo.weight"].T
     return x + h + at("layer.1.DenseReluDense.wo")(h) + s * at("layer.1.DenseReluDense")(read)
 
 
-BLOCKS = {"bert": bert_block, "gpt2": gpt2_block, "t5": t5_block}
+BLOCKS = {"bert": bert_block, "gpt2": gpt2_block, "llama": llama_block, "t5": t5_block}
+PLACES = {
+    "bert": ("attention.output.dense", "output.dense", "output"),
+    "gpt2": ("attn.c_proj", "mlp.c_proj", "mlp"),
+    "llama": ("self_attn.o_proj", "mlp.down_proj", "mlp"),
+    "t5": ("layer.0.SelfAttention.o", "layer.1.DenseReluDense.wo", "layer.1.DenseReluDense"),
+}
+"""What says the change by attention, what the change by the feed-forward block, and that block."""

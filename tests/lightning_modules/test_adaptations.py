@@ -196,9 +196,9 @@ def test_shares_out_of_range_are_refused(wrong):
 
 
 class Stop(pl.Callback):
-    """Ends training as a kill would."""
+    """Counts batches, and after so many ends training as a kill would."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int = 0) -> None:
         self.after, self.seen = after, 0
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -243,9 +243,12 @@ def test_an_interrupted_run_ends_as_the_one_left_alone(folders, tmp_path):
     steps = TextBatches(texts(*range(5, 45)), np.arange(40) % 8 == 0, 200, 3).steps_per_epoch(1)
     assert steps >= 5
     for stop in (2, steps, steps + 3):
-        folder = tmp_path / f"killed-{stop}"
+        folder, went_on = tmp_path / f"killed-{stop}", Stop()
         assert run(folder, folders / "bert", [Stop(stop)]) is None
-        resumed, again = run(folder, folders / "bert", [])
+        assert (folder / "last.ckpt").exists()
+        resumed, again = run(folder, folders / "bert", [went_on])
+        saved = stop - 1 if stop == steps else stop  # an epoch's last step is saved when the epoch ends
+        assert went_on.seen == 3 * steps - saved
         assert again == measured
         assert all(torch.equal(resumed[name], state[name]) for name in state)
     assert measured["valid/perplexity"] == pytest.approx(math.exp(measured["valid/loss"]))

@@ -13,6 +13,7 @@ from lightning_modules.strategies.lora import LoraStrategy
 from lightning_modules.types import Plan
 from tests.lightning_modules.composition import PAIRS
 from tests.lightning_modules.small_model import lightning_module, small_data, small_model, trainer
+from tests.lightning_modules.strategies import pairs
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,21 @@ def test_what_is_logged_is_finite_and_holds_the_bite_of_the_cuts(root):
     assert float(run.callback_metrics["graph/cut_share"] + run.callback_metrics["graph/edge_density"]) == pytest.approx(
         1
     )
+
+
+CUTS = {f"model.{part}.cut.{name}" for part in ("interest", "head") for name in ("tau", "share")}
+
+
+@pytest.mark.parametrize("name", pairs.STRATEGIES)
+def test_a_checkpoint_holds_what_trains_the_mean_and_the_cuts(name, root, tiny_bert):
+    data = small_data(root, tiny_bert)
+    module = lightning_module(data, small_model(data, tiny_bert, strategy=pairs.strategy_of(name)))
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    trains = {f"model.encoder.{key}" for key in pairs.names_that_train(module.model.encoder)}
+    for part in ("interest", "head"):
+        trains |= {f"model.{part}.{key}" for key, _ in getattr(module.model, part).named_parameters()}
+    assert set(checkpoint["state_dict"]) == trains | {"model.encoder.mean"} | CUTS
 
 
 def test_a_checkpoint_holds_no_frozen_weight_and_is_refused_by_another_model(root, tmp_path, tiny_bert):

@@ -30,6 +30,7 @@ from lightning_modules.strategies.pissa import PissaStrategy
 from lightning_modules.strategies.rslora import RsloraStrategy
 from lightning_modules.strategies.vera import VeraStrategy
 from tests.lightning_modules.padding import pad
+from tests.lightning_modules.strategies.pairs import attentive
 
 LENGTHS = (9, 3, 20, 3, 12)
 FAMILIES = ("bert", "gpt2", "llama", "t5", "distilbert", "modernbert")
@@ -43,6 +44,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Unsupported layer type .* encountered:UserWarning"),
 ]
+
+
+@pytest.fixture(scope="module")
+def tiny_models(tiny_models: dict[str, Path]) -> dict[str, Path]:
+    """Such in which attention tells texts apart: most of these strategies change queries."""
+    return tiny_models | {family: attentive(tiny_models[family]) for family in FAMILIES}
 
 
 def build(strategy: Any, folder: Path) -> Encoder:
@@ -65,7 +72,7 @@ def forward_of(model: nn.Module, items: Items) -> Tensor:
 
 @pytest.mark.parametrize(("kind", "family"), CHANGES)
 @torch.no_grad()
-def test_it_starts_as_the_model_moves_it_and_opens_with_peft_alone(
+def test_it_starts_as_the_model_moves_it_and_its_folder_opens_with_peft(
     kind: type, family: str, tiny_models: dict, token_items: Callable, tmp_path: Path
 ) -> None:
     encoder, items = build(kind(), tiny_models[family]), token_items(*LENGTHS)
