@@ -17,7 +17,7 @@ def top_layers(method: str, k: int, model: nn.Module, layers: list[nn.Module]) -
         )
     if k > len(layers):
         raise ValueError(
-            f"{method} k={k}, but {type(model).__name__} has {len(layers)} layers: "
+            f"{method} k={k}, but {type(model).__name__} has {len(layers)} layer{'s' * (len(layers) != 1)}: "
             "lower k, or use strategy=full, which trains the embeddings too"
         )
     above = {id(p): index for index, layer in enumerate(reversed(layers[-k:])) for p in layer.parameters()}

@@ -10,8 +10,9 @@ class TopKStrategy:
     """The k layers nearest the output train; embeddings and the layers below stay frozen and without dropout.
 
     The usual "freeze the lower layers" (Lee et al. 2019, "What Would Elsa Do?", who find that a quarter of the layers
-    is enough for most of the quality). Raises ValueError where the model has fewer than k layers; a model that is not
-    known layer by layer counts as one.
+    is enough for most of the quality). The norm that GPT-2, Llama, T5 and ModernBERT have behind their last layer stays
+    frozen too, so that what lies below the trained layers can be kept. Raises ValueError where the model has fewer than
+    k layers; a model that is not known layer by layer counts as one.
     """
 
     def __init__(self, k: int = 2) -> None:
