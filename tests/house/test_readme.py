@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib import import_module
 
 import pytest
 
@@ -19,14 +20,39 @@ def _commands(readme, program):
     return [shlex.split(command)[3:] for command in found]
 
 
-@pytest.mark.parametrize("program", ["train", "describe"])
+@pytest.mark.parametrize("program", ["train", "describe", "adapt"])
 def test_its_commands_compose(program, readme):
+    root = "adapt" if program == "adapt" else "train"
     for words in _commands(readme, program):
         swept = [word for word in words if "=" in word]
-        assert compose([re.sub(r",.*", "", word) for word in swept])
+        assert compose([re.sub(r",.*", "", word) for word in swept], root)
         for word in swept:
             key, values = word.split("=", 1)
-            assert all(compose([f"{key}={value}"]) for value in values.split(","))
+            assert all(compose([f"{key}={value}"], root) for value in values.split(","))
+
+
+def test_the_words_between_its_commands_compose(readme):
+    """Such as `few_shot=share datamodule.few_shot.share=0.05`, but for those with a name to be filled in."""
+    told = [words.split() for words in re.findall(r"`([a-z_.]+=[^`]+)`", readme)]
+    ready = [words for words in told if not re.search(r"[A-Z]{3}|://|head=cosine", " ".join(words))]
+    assert ["few_shot=share", "datamodule.few_shot.share=0.05"] in ready
+    assert len(ready) >= 7
+    for words in ready:
+        assert compose(words)
+
+
+@pytest.mark.parametrize("program", ["tabulate", "export", "evaluate", "recommend", "explain"])
+def test_its_options_exist(program, readme, capsys):
+    """No run lies where it says, which is a fault of another kind."""
+    main = import_module(f"experiments.{program}").main
+    for words in _commands(readme, program):
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr().err
+        assert status not in (0, 2), said
+        assert "usage:" not in said
 
 
 def test_its_programs_exist(readme, repository):
