@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import Logger
 
 from experiments.config.hardware import usable_gpus
 from experiments.config.instantiate import instantiate
-from experiments.tables.measures import sign_of
+from experiments.direction import sign_of
 from experiments.wiring import Config
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import OVER

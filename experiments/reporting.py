@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.config.instantiate import instantiate
+from experiments.direction import sign_of
 from experiments.results import Outcome
-from experiments.tables.measures import sign_of
 from experiments.wiring import Config
 
 

@@ -37,7 +37,7 @@ class Competent(nn.Module):
     ) -> None:
         super().__init__()
         self.padding = padding
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self.tokens = self.tokenizer(list(data.texts.texts), truncation=True, max_length=64)["input_ids"]
         self.encoder = PlainEncoder(folder, strategy, dim)
         interest = DenseInterest(self.encoder.dim, len(data.log.behaviours), data.log.time is not None)

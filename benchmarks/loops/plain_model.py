@@ -13,7 +13,7 @@ class PlainEncoder(nn.Module):
 
     def __init__(self, folder: Path, strategy: str, dim: int | None = None) -> None:
         super().__init__()
-        model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
+        model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False, trust_remote_code=False)
         width = model.config.hidden_size
         self.dim = dim or width
         self.projection = nn.Identity() if dim is None else nn.Linear(width, dim)

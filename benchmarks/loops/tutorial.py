@@ -92,9 +92,8 @@ def loop(setting: Setting) -> Turn:
     model = Tutorial(data, PlainEncoder(folder, setting.strategy)).train()
     optimizer = plain_optimizer(model.parameters(), config)
     drawn = np.linspace(0, len(data.examples.target) - 1, SLICE * setting.users).astype(int)
-    examples = TutorialExamples(
-        data, AutoTokenizer.from_pretrained(folder), np.random.default_rng(0).permutation(drawn)
-    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    examples = TutorialExamples(data, tokenizer, np.random.default_rng(0).permutation(drawn))
     batches = iter(DataLoader(examples, batch_size=setting.users, collate_fn=list))
 
     def turn(number: int) -> Counts:

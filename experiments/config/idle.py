@@ -13,11 +13,12 @@ MODEL_SEAMS = ("strategy", "interest", "head", "loss")
 """Read only where something trains."""
 
 UNREAD = {
-    "Reader": ("pooling", "whiten", "dim", "first_layers", "dropout"),
+    "Reader": ("dim", "first_layers", "dropout"),
     "Encoder": ("dropout",),
 }
 """Settings of a language model that a scorer without training passes by, by the type of the model that it asks for: one
-that is asked in words is loaded from its folder as it is, and what is only read drops nothing."""
+that is asked in words is loaded from its folder as it is, and what is only read drops nothing. How a model pools and
+whether it is whitened stands in its YAML, so that nobody need have chosen it."""
 
 
 def idle_settings(config: dict[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.tables.measures import interval_over_queries, measure, sign_of
+from experiments.direction import sign_of
+from experiments.tables.measures import interval_over_queries, measure
 from experiments.tables.rows import Row, look_up
 from experiments.tables.units import NOTHING
 

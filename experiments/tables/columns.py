@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.direction import sign_of
 from experiments.tables.grid import Emphasis
-from experiments.tables.measures import Measure, answers, asked_alike, measure, sign_of
+from experiments.tables.measures import Measure, answers, asked_alike, measure
 from experiments.tables.rows import Label, Row
 from experiments.tables.statistics import Comparison, Seeds, compare
 

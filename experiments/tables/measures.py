@@ -20,8 +20,6 @@ COLD, VALIDATION = "cold", "valid"
 LABELS = "datamodule.few_shot"
 """What of a configuration says which labels there are."""
 
-LOWER_IS_BETTER = ("loss", "mae", "perplexity", "rmse")
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -47,11 +45,6 @@ class PerQuery:
     query: np.ndarray
     user: np.ndarray
     values: np.ndarray
-
-
-def sign_of(metric: str) -> int:
-    """1 where more of the metric is better, -1 where less is."""
-    return -1 if metric.rpartition("/")[2] in LOWER_IS_BETTER else 1
 
 
 def measure(row: Row, metric: str) -> Measure | None:

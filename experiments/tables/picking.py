@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.direction import sign_of
 from experiments.runs.read import Run
-from experiments.tables.measures import sign_of
 from experiments.tables.rows import Label, TableError, label_of, value_of
 
 

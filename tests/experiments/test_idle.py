@@ -40,6 +40,7 @@ def test_a_scorer_in_closed_form_has_no_use_for_a_head() -> None:
     assert [sentence.split(":")[0] for sentence in found] == ["head"]
 
 
+BACKBONES = sorted(file.stem for file in (CONF / "backbone").glob("*.yaml") if "path:" in file.read_text("utf-8"))
 SHAPED = ["backbone.pooling=cls", "backbone.whiten=true", "backbone.dim=8", "backbone.first_layers=3"]
 
 
@@ -47,9 +48,15 @@ def test_a_model_that_is_asked_in_words_is_asked_as_it_is() -> None:
     assert idle_settings(compose(["experiment=untrained", "scorer=likelihood"])) == []
     found = idle_settings(compose(["experiment=untrained", "scorer=likelihood", "backbone.dropout=0.1", *SHAPED]))
     assert [sentence.split(":")[0] for sentence in found] == [
-        *("backbone.pooling", "backbone.whiten", "backbone.dim", "backbone.first_layers", "backbone.dropout")
+        *("backbone.dim", "backbone.first_layers", "backbone.dropout")
     ]
-    assert found[0] == "backbone.pooling: LikelihoodScorer does not read it; leave it out"
+    assert found[0] == "backbone.dim: LikelihoodScorer does not read it; leave it out"
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_what_a_backbones_yaml_says_is_nobodys_choice(backbone: str) -> None:
+    for scorer in ("likelihood", "untrained"):
+        assert idle_settings(compose(["experiment=untrained", f"scorer={scorer}", f"backbone={backbone}"])) == []
 
 
 def test_a_model_that_is_only_read_drops_nothing() -> None:
