@@ -9,6 +9,7 @@ their vectors are projected to the 64 dimensions that SASRec has. Learning rates
 3e-3 and 1e-2 (full: 1e-4, 3e-4, 1e-3).
 """
 
+import argparse
 import shlex
 import subprocess
 import sys
@@ -49,8 +50,12 @@ COLUMNS = ("test/ndcg@10", "test/hr@10", "test/cold/hr@10")
 
 def main() -> None:
     """Entry point. Exit status of the first program that failed; the last line is the table's path."""
+    summary = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser("python -m experiments.demo", description=summary)
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="added to each sweep, such as seed=1")
+    overrides = parser.parse_args().overrides
     begun = time.perf_counter()
-    manifests = [sweep([*words, *sys.argv[1:]]) for words in SWEEPS]
+    manifests = [sweep([*words, *overrides]) for words in SWEEPS]
     print(f"all runs: {time.perf_counter() - begun:.0f} s\n", flush=True)
     by = ("--by", "experiment", "strategy", "--reference", "strategy=frozen")
     call("experiments.tabulate", [*map(str, manifests), *by, "--metrics", *COLUMNS])

@@ -17,6 +17,9 @@ REFUSED = {
     "top_k": "with pooling=decoder these are the decoder's, which are not told apart",
     "top_k_gradual": "with pooling=decoder these are the decoder's, which are not told apart",
 }
+FAST = ("full", "frozen", "lora", "pfeiffer", "prefix", "side")
+"""One of each mechanism; the others take minutes on all tensors."""
+MECHANISMS = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in pairs.STRATEGIES]
 BLOCKS = 2
 IDLE = {f"decoder.block.{index}.layer.0.SelfAttention.{part}.weight" for index in range(BLOCKS) for part in "qk"}
 IDLE |= {"decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"}
@@ -53,7 +56,7 @@ def test_strategies_are_supported_or_refused_by_name(tiny_models):
     assert (len(pairs.STRATEGIES) - len(refused), len(refused)) == (22, 4)
 
 
-@pytest.mark.parametrize("name", pairs.STRATEGIES)
+@pytest.mark.parametrize("name", MECHANISMS)
 def test_every_tensor_that_trains_has_a_gradient_and_matters(name, supported, token_items):
     encoder = supported(name)
     pairs.train(encoder, token_items, steps=2)
