@@ -19,6 +19,7 @@ from experiments.runs.provenance import source_digest
 from experiments.tables.collect import collect, place_beside
 from experiments.tables.comparable import are_comparable, find_row, require_comparable, without_unmeasured
 from experiments.tables.console import show
+from experiments.tables.costs import USUAL, require_costs
 from experiments.tables.grid import Report
 from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
@@ -52,6 +53,7 @@ def tabulate(options: argparse.Namespace) -> Report:
     """The report that the options ask for. Raises `DataError` or `TableError`."""
     found = collect(options.paths)
     require_metrics(options.metrics, found)
+    require_costs(options.costs)
     runs, unmeasured = without_unmeasured(found, options.metrics)
     if not options.mixed:
         require_comparable(runs)
@@ -74,6 +76,7 @@ def tabulate(options: argparse.Namespace) -> Report:
             trials=trials,
             monitor=options.monitor,
             unmeasured=tuple(unmeasured),
+            costs=tuple(options.costs),
         )
     )
 
@@ -96,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--monitor", default=MONITOR, metavar="NAME", help=f"what --pick chooses by, of validation (default: {MONITOR})"
     )
+    add("--costs", nargs="*", default=list(USUAL), metavar="NAME", help=f"default: {' '.join(USUAL)}")
     add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
     add("--format", choices=("console", "markdown", "latex"), default="console", help="console also writes Markdown")
     add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")

@@ -20,9 +20,10 @@ from experiments.results import Outcome, collect
 from experiments.runs.parents import LANGUAGE_MODEL, parent_folders
 from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
-from lightning_modules.callbacks.cost import Cost, peak_memory
+from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.step_seed import StepSeed
+from lightning_modules.costs.memory import peak_memory
 from lightning_modules.evaluation import evaluate
 from lightning_modules.interest_module import InterestModule
 
@@ -72,7 +73,7 @@ def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[s
         tables[split] = evaluate(scorer, data.blocks(split), data.log.n_items, protocol)  # type: ignore[arg-type]
         seconds = time.perf_counter() - started
     rate = len(tables["test"]["query"]) / seconds
-    return tables, {"trainable_parameters": 0, "queries_per_second": rate, "peak_memory_bytes": peak_memory()}
+    return tables, {"trainable_parameters": 0, "queries_per_second": rate, **peak_memory()}
 
 
 def fit_module(

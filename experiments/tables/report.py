@@ -8,7 +8,7 @@ from experiments.runs.read import Run
 from experiments.tables.caption import caption
 from experiments.tables.columns import Column, make_column
 from experiments.tables.comparable import some
-from experiments.tables.costs import COSTS, cost_texts
+from experiments.tables.costs import USUAL, cost_texts, headers
 from experiments.tables.grid import Cell, Grid, Report
 from experiments.tables.picking import Trials
 from experiments.tables.rows import Label, Row
@@ -23,7 +23,7 @@ class Content:
     """What is shown: rows named by `keys`, measured by `metrics`. reference: the row that the user wants all others
     compared with. paired: whether rows share their queries. source: digest of the present source, "" if unknown.
     trials: what each row was chosen from, by `monitor`, where it was. unmeasured: finished runs that are no rows, since
-    they have none of the metrics."""
+    they have none of the metrics. costs: words of `experiments.tables.costs`."""
 
     title: str
     keys: tuple[str, ...]
@@ -35,6 +35,7 @@ class Content:
     trials: Mapping[Label, Trials] = field(default_factory=dict)
     monitor: str = ""
     unmeasured: tuple[Run, ...] = ()
+    costs: tuple[str, ...] = USUAL
 
 
 def make_report(content: Content) -> Report:
@@ -62,13 +63,13 @@ def _budget(content: Content) -> Iterator[str]:
 def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dict[str, str]) -> Grid:
     seeds = ("seeds",) if len({len(row.done) for row in content.rows if row.done}) > 1 else ()
     seeds = (*seeds, "trials") if content.trials else seeds
-    header = (*(content.keys or ("run",)), *content.metrics, *seeds, *(cost.header for cost in COSTS))
-    rows = []
+    header = (*(content.keys or ("run",)), *content.metrics, *seeds, *headers(content.costs))
+    rows, costs = [], cost_texts(content.rows, content.costs)
     for row in content.rows:
         count = [Cell(str(len(row.done)))] if "seeds" in seeds else []
         count += [Cell(str(content.trials[row.label].count))] if content.trials else []
         cells = [_accuracy_cell(row, column) for column in columns]
-        rows.append((*_names(row, content, reasons), *cells, *count, *map(Cell, cost_texts(row))))
+        rows.append((*_names(row, content, reasons), *cells, *count, *map(Cell, costs[row.label])))
     return Grid(content.title, header, tuple(rows), max(1, len(content.keys)))
 
 

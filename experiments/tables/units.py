@@ -40,6 +40,11 @@ def duration(seconds: float | None) -> str:
     return "{} h {:02d} min".format(*divmod(round(seconds / 60), 60))
 
 
+def energy(joules: float | None) -> str:
+    """Watt hours: 3.61 Wh, 1.2 kWh."""
+    return NOTHING if joules is None else _scaled(joules / 3600, 1000, (" Wh", " kWh", " MWh"))
+
+
 def probability(p: float) -> str:
     """Three decimals; a tiny p is not called zero."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

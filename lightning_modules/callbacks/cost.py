@@ -1,32 +1,69 @@
-"""What a run costs: time, memory, parameters."""
+"""What a run costs: time, memory, parameters, operations, energy."""
 
-import resource
-import sys
 import time
+from statistics import median
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
+
+from lightning_modules.costs.energy import EnergyMeter, counters
+from lightning_modules.costs.flops import FlopCounter
+from lightning_modules.costs.memory import peak_memory
+
+READ_SECONDS = 60.0
+"""Energy counters begin again after some minutes, so they are read this often."""
 
 
 class Cost(pl.Callback):
     """Measures training without its first epoch (which compiles and warms up), and the test pass.
 
     seconds_per_epoch: median of the epochs after the first (of the first where there is no other), validation left out.
-    peak_memory_bytes: most allocated on a GPU, else the largest resident set of the process. What was measured travels
-    in the checkpoint, so a resumed run counts all its epochs; one that was interrupted is counted and not timed.
+    flops_per_step: of the first optimizer step of this process, see `FlopCounter`; of one process of several.
+    energy_joules: of training with its validation, see `EnergyMeter`; None where the machine cannot tell.
+    Memory: see `peak_memory`. What was measured travels in the checkpoint, so a resumed run counts all its epochs; one
+    that was interrupted is counted and not timed.
     """
 
     def __init__(self) -> None:
         self.epochs: list[float] = []
         self.finished = 0
+        self.flops: int | None = None
+        self.joules: float | None = None
         self.validating = 0.0
         self.tested = 0.0
-        self._epoch = self._pass = 0.0
+        self._epoch = self._pass = self._read = 0.0
+        self._counter: FlopCounter | None = None
+        self._meter: EnergyMeter | None = None
+        self._earlier = 0.0
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Energy counts from here."""
+        self._meter, self._earlier = EnergyMeter(counters()), self.joules or 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A new epoch's clock."""
         self._epoch, self.validating = time.perf_counter(), 0.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the first batch, whose epoch is not timed."""
+        if self.flops is None:
+            self._counter = FlopCounter()
+            self._counter.__enter__()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """A step is as many batches as are accumulated."""
+        if self._counter is not None:
+            self.flops = self._stopped() * trainer.accumulate_grad_batches
+        if time.perf_counter() - self._read > READ_SECONDS:
+            self._read_energy()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave no counting behind."""
+        self._stopped()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validation is not training time."""
@@ -42,14 +79,18 @@ class Cost(pl.Callback):
         if self._epoch:
             self.epochs.append(time.perf_counter() - self._epoch - self.validating)
         self._epoch = 0.0
+        self._read_energy()
 
     def state_dict(self) -> dict[str, Any]:
-        """Times and number of the epochs so far."""
-        return {"epochs": list(self.epochs), "finished": self.finished}
+        """What was measured so far."""
+        kept = {"epochs": list(self.epochs), "finished": self.finished}
+        return kept | {"flops": self.flops, "joules": self.joules}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.epochs, self.finished = list(state["epochs"]), state["finished"]
+        self.flops, self.joules = state["flops"], state["joules"]
+        self._earlier = self.joules or 0.0
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The test pass with its encoding of the catalogue."""
@@ -60,25 +101,32 @@ class Cost(pl.Callback):
         self.tested = time.perf_counter() - self._pass
 
     def summary(self, module: pl.LightningModule, queries: int) -> dict[str, float | None]:
-        """The numbers for `result.json`; None where nothing was timed."""
+        """The numbers for `result.json`; None where nothing was measured."""
         parameters = list(module.parameters())
         total = sum(p.numel() for p in parameters)
         trained = sum(p.numel() for p in parameters if p.requires_grad)
-        settled = sorted(self.epochs[1:] or self.epochs)
+        settled = self.epochs[1:] or self.epochs
         return {
             "trainable_parameters": trained,
             "total_parameters": total,
             "trainable_share": trained / total,
-            "peak_memory_bytes": peak_memory(),
-            "seconds_per_epoch": settled[len(settled) // 2] if settled else None,
+            **peak_memory(),
+            "seconds_per_epoch": median(settled) if settled else None,
+            "flops_per_step": self.flops,
+            "energy_joules": self.joules,
             "queries_per_second": queries / self.tested if self.tested else None,
             "epochs": self.finished,
         }
 
+    def _stopped(self) -> int:
+        """What was counted, 0 where nothing was."""
+        counter, self._counter = self._counter, None
+        if counter is None:
+            return 0
+        counter.__exit__(None, None, None)
+        return counter.flops
 
-def peak_memory() -> int:
-    """Bytes: most allocated on the GPU in use, else the largest resident set so far."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return int(torch.cuda.max_memory_allocated())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    def _read_energy(self) -> None:
+        drawn = None if self._meter is None else self._meter.joules()
+        self.joules = None if drawn is None else self._earlier + drawn
+        self._read = time.perf_counter()

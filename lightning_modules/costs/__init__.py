@@ -1,0 +1,1 @@
+"""What computing costs: operations, memory, energy. Plain torch and the machine's own counters."""

@@ -1,0 +1,75 @@
+"""Joules that the machine drew, where it can tell.
+
+Processor packages count in /sys/class/powercap (Intel's and AMD's running average power limit; readable by the
+superuser alone on most machines), NVIDIA cards from Volta on through NVML (`pip install nvidia-ml-py`). Both count all
+that draws from them, so other jobs of the machine are in the number; memory, disks and losses of the supply are not.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+POWERCAP = Path("/sys/class/powercap")
+
+
+@dataclass
+class Counter:
+    """A counter that only rises, in joules, and begins again at 0 behind `limit` (None: never)."""
+
+    read: Callable[[], float]
+    limit: float | None = None
+
+
+class EnergyMeter:
+    """Joules since it was made, of all counters together; None where the machine has none.
+
+    A processor's counter begins again every ten minutes to an hour, so it wants to be read more often than that.
+    """
+
+    def __init__(self, counters: Iterable[Counter]) -> None:
+        self.counters = list(counters)
+        self._before = [counter.read() for counter in self.counters]
+        self._drawn = 0.0
+
+    def joules(self) -> float | None:
+        """Read all counters."""
+        for place, counter in enumerate(self.counters):
+            now = counter.read()
+            risen = now - self._before[place]
+            self._drawn += risen + (counter.limit or 0.0) if risen < 0 else risen
+            self._before[place] = now
+        return self._drawn if self.counters else None
+
+
+def counters() -> list[Counter]:
+    """Those of this machine that this process may read: its processor packages, and the GPUs that it sees."""
+    return [*_processors(POWERCAP), *_cards()]
+
+
+def _processors(root: Path) -> list[Counter]:
+    """Whole packages, named intel-rapl:N on AMD too; their parts (cores, uncore) are in them."""
+    found = []
+    for zone in sorted(root.glob("intel-rapl:*")):
+        count = zone / "energy_uj"
+        if zone.name.count(":") == 1 and os.access(count, os.R_OK):
+            limit = float((zone / "max_energy_range_uj").read_text()) / 1e6
+            found.append(Counter(lambda file=count: float(file.read_text()) / 1e6, limit))  # type: ignore[misc]
+    return found
+
+
+def _cards() -> list[Counter]:
+    if not torch.cuda.is_available() or find_spec("pynvml") is None:
+        return []
+    import pynvml
+
+    pynvml.nvmlInit()
+    found = []
+    for index in range(torch.cuda.device_count()):
+        identity = f"GPU-{torch.cuda.get_device_properties(index).uuid}"  # NVML numbers cards in another order
+        card = pynvml.nvmlDeviceGetHandleByUUID(identity)
+        found.append(Counter(lambda card=card: pynvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1e3))  # type: ignore[misc]
+    return found

@@ -1,0 +1,55 @@
+"""Columns of cost: which, and the one that compares rows with each other."""
+
+import pytest
+
+from experiments.runs.read import Run
+from experiments.tables.costs import COSTS, cost_texts, require_costs, tpme
+from experiments.tables.rows import Row, TableError
+from tests.experiments.fabricated import three_seeds
+from tests.experiments.tabulated import refusal, table
+
+
+def row(name, seconds, parameters, memory):
+    cost = {"seconds_per_epoch": seconds, "trainable_parameters": parameters, "peak_memory_bytes": memory}
+    return Row((name,), (Run(name, "done", cost=cost),), ())
+
+
+def test_tpme_as_the_equations_have_it():
+    """By hand: lora's time lies at (20 - 10) / (30 - 10) = .5, its parameters at .25, its memory at .75, so
+    .45 * .5 + .1 * .25 + .45 * .75 = .5875."""
+    rows = [row("full", 30.0, 100, 9.0), row("lora", 20.0, 25, 7.0), row("frozen", 10.0, 0, 1.0)]
+    found = tpme(rows)
+    assert found[("full",)] == pytest.approx(1)
+    assert found[("lora",)] == pytest.approx(0.5875)
+    assert found[("frozen",)] == 0
+
+
+def test_tpme_does_not_depend_on_units_and_leaves_out_who_lacks_a_number():
+    rows = [row("full", 30.0, 100, 9.0), row("lora", 20.0, 25, 7.0), row("frozen", 10.0, 0, 1.0)]
+    inflated = [row("full", 30e3, 1e8, 9e9), row("lora", 20e3, 25e6, 7e9), row("frozen", 10e3, 0, 1e9)]
+    assert tpme([*inflated, row("popularity", None, 0, 5.0)]) == pytest.approx({**tpme(rows), ("popularity",): None})
+
+
+def test_what_all_rows_share_does_not_count():
+    assert tpme([row("a", 5.0, 7, 3.0), row("b", 5.0, 7, 4.0)]) == {("a",): 0.0, ("b",): pytest.approx(0.45)}
+
+
+def test_an_energy_is_told_in_watt_hours_and_nothing_as_nothing():
+    drawn = Row(("lora",), (Run("lora", "done", cost={"energy_joules": 7200.0}),), ())
+    assert cost_texts([drawn], ["energy", "flops"]) == {("lora",): ["2 Wh", "-"]}
+
+
+def test_a_table_shows_the_columns_that_were_asked_for(tmp_path, capsys):
+    lines = table(capsys, three_seeds(tmp_path), "--costs", "tpme", "time", "epoch")
+    assert next(line for line in lines if "strategy" in line and line.startswith("|")).endswith(
+        "| TPME | time | epoch |"
+    )
+
+
+def test_a_column_that_is_none_is_refused_with_the_nearest(tmp_path, capsys):
+    assert "--costs epoc is no column of cost; nearest: epoch" in refusal(
+        capsys, three_seeds(tmp_path), "--costs", "epoc"
+    )
+    with pytest.raises(TableError, match="tpme"):
+        require_costs(["tpm"])
+    require_costs([*COSTS, "tpme"])
