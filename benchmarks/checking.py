@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_run
-from experiments.tables.units import duration
+from experiments.units import duration
 
 TAIL = 30
 """Lines of a program's output that are shown where it failed unexpectedly."""

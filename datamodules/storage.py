@@ -22,6 +22,7 @@ import numpy as np
 from datamodules.corpus import DataError
 
 _BLOCK = 1 << 24
+_PARTIAL = ".partial"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Content = TypeVar("Content")
@@ -159,7 +160,7 @@ def _claimed_folder(target: Path, stack: ExitStack) -> Path:
     """A new folder under a lease. Between its making and the lease another writer may take it for abandoned: then
     again."""
     while True:
-        wrapper = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        wrapper = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_PARTIAL, dir=target.parent))
         with suppress(FileNotFoundError):
             stack.enter_context(lease(wrapper / "owner"))
             if (wrapper / "owner").exists():
@@ -168,11 +169,26 @@ def _claimed_folder(target: Path, stack: ExitStack) -> Path:
 
 def _remove_abandoned(target: Path) -> None:
     prefix = f".{target.name}."
-    for wrapper in [
-        path for path in target.parent.iterdir() if path.name.startswith(prefix) and path.suffix == ".partial"
-    ]:
-        with suppress(FileNotFoundError, LeaseTaken), lease(wrapper / "owner", wait=False):
-            shutil.rmtree(wrapper, ignore_errors=True)
+    for wrapper in target.parent.glob(f".*{_PARTIAL}"):
+        if wrapper.name.startswith(prefix):
+            with suppress(FileNotFoundError, LeaseTaken), lease(wrapper / "owner", wait=False):
+                shutil.rmtree(wrapper, ignore_errors=True)
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """What killed writers left anywhere below a folder."""
+    return [wrapper for wrapper in folder.rglob(f".*{_PARTIAL}") if not is_leased(wrapper / "owner")]
+
+
+def is_leased(path: Path) -> bool:
+    """Whether a living process holds a lease. A path that is absent nobody holds, and it stays absent."""
+    if not path.exists():
+        return False
+    try:
+        with lease(path, wait=False):
+            return False
+    except LeaseTaken:
+        return True
 
 
 def _move_unless_there(content: Path, target: Path) -> None:

@@ -27,6 +27,7 @@ from lightning_modules.adaptation import WordModel
 from lightning_modules.adaptation_module import AdaptationModule
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.progress_file import ProgressFile
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.parts.word_model import save_word_model
 
@@ -41,7 +42,8 @@ def adapt(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome,
     source = model_folder(config["backbone"]["path"], Path(config["cache_dir"]))
     module = build_adaptation(config, source)
     cost, best = Cost(), best_checkpoint(folder, config["monitor"], BEST)
-    trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
+    own = [StepSeed(config["seed"]), cost, best, ProgressFile(folder), LastCheckpoint(folder)]
+    trainer = build_trainer(config, folder, own, loggers)
     fit(trainer, module, None, folder / "last.ckpt")
     load_weights(module, folder / f"{BEST}.ckpt")
     trainer.validate(module, verbose=False)

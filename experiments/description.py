@@ -9,7 +9,7 @@ from datamodules.preparing.prepared import Prepared, QuerySet, Split
 from datamodules.text.template import TextTable
 from datamodules.text.tokens import Tokens
 from experiments.tables.grid import Cell, Grid
-from experiments.tables.units import NOTHING, share
+from experiments.units import NOTHING, share
 
 Facts = dict[str, str]
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from experiments.faults import told
 from experiments.tables.console import show
 from experiments.tables.grid import Cell, Grid, Report
-from experiments.tables.units import accuracy
+from experiments.units import accuracy
 
 if TYPE_CHECKING:  # importing it takes seconds, and --help needs none of it
     from experiments.loading import LoadedRun

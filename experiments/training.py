@@ -22,6 +22,7 @@ from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.progress_file import ProgressFile
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.costs.memory import peak_memory
 from lightning_modules.evaluation import evaluate
@@ -87,13 +88,15 @@ def fit_module(
             warm_start(module, parent)
     require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
     cost, best = Cost(), best_checkpoint(folder, config["monitor"])
-    trainer = build_trainer(config, folder, [StepSeed(config["seed"]), cost, best, LastCheckpoint(folder)], loggers)
+    own = [StepSeed(config["seed"]), cost, best, ProgressFile(folder), LastCheckpoint(folder)]
+    trainer = build_trainer(config, folder, own, loggers)
     fit(trainer, module, data, folder / "last.ckpt")
     chunks = module.memory.shrunk()  # before the best epoch's weights, which may bring the larger ones of its time
     load_weights(module, folder / "best.ckpt")
     tables = rank_splits(trainer, module, data)
     summary = cost.summary(module, len(tables["test"]["query"]))
-    return tables, summary | {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size} | chunks
+    summary |= {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size, "batches_per_epoch": data.steps_per_epoch()}
+    return tables, summary | chunks
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:

@@ -50,6 +50,7 @@ class AdaptationModule(pl.LightningModule):
         self.optimizer_for, self.scheduler_for = optimizer, scheduler
         self.model = words.model.train()  # loaded in eval mode, in which Lightning would leave it
         self.measured: dict[str, float] = {}
+        self.steps = 0  # of the whole run, known when it begins
         self._loss, self._count = 0.0, 0
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -58,10 +59,10 @@ class AdaptationModule(pl.LightningModule):
         decaying = [p for p in parameters if p.ndim > 1]
         others = {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0}
         optimizer = self.optimizer_for([{"params": decaying}, others])
-        steps = total_steps(self.trainer, self.texts.steps_per_epoch(self.trainer.world_size))
+        self.steps = total_steps(self.trainer, self.texts.steps_per_epoch(self.trainer.world_size))
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.scheduler_for(optimizer, total_steps=steps), "interval": "step"},
+            "lr_scheduler": {"scheduler": self.scheduler_for(optimizer, total_steps=self.steps), "interval": "step"},
         }
 
     def train_dataloader(self) -> Iterable[Ragged]:

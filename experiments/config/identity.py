@@ -18,6 +18,7 @@ RESULTS_EPOCH = 4
 NEUTRAL = (
     "name",
     "rerun",
+    "dry_run",
     "learning_rate",  # stands in the optimizer
     "learning_rates",
     "rate",

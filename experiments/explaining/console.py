@@ -6,7 +6,7 @@ from itertools import pairwise
 from experiments.explaining.record import Reason, Record
 from experiments.explaining.words import date, heaviest, shortened, who
 from experiments.tables.grid import Cell, Grid, Report
-from experiments.tables.units import share
+from experiments.units import share
 
 MOST_INTERESTS = 12
 MOST_EDGES = 8

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.config.leaves import look_up
 from experiments.direction import sign_of
 from experiments.tables.measures import interval_over_queries, measure
-from experiments.tables.rows import Row, look_up
-from experiments.tables.units import NOTHING
+from experiments.tables.rows import Row
+from experiments.units import NOTHING
 
 INTERVAL = "95% interval over queries of the seeds' mean"
 """What stands to either side of every point and level. Where runs keep no values per query, nothing does."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from datamodules.storage import LeaseTaken, atomic_write, lease
+from datamodules.storage import LeaseTaken, atomic_write, is_leased, lease
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class RunFolder:
         """Held by the child that writes into the folder. A killed parent frees its own lock an instant before its child
         is gone; whoever comes next waits for this one too."""
         return lease(self._lock("child"))
+
+    def is_occupied(self) -> bool:
+        """Whether a child writes into the folder now. Takes nothing that another process could be kept from."""
+        return is_leased(self._lock("child"))
 
     def clear(self) -> None:
         """Forget everything, in one step: a kill leaves the whole folder or none."""

@@ -24,13 +24,15 @@ WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Waiting threads sleep: where they spin beside other work, small models are twelve times slower (docs/log.md)."""
 
 
-def launch(folder: Path, threads: int, gpus: tuple[str, ...]) -> int:
+def launch(folder: Path, threads: int, gpus: tuple[str, ...], screen: TextIO | None = None) -> int:
     """Run `python -m experiments.job FOLDER` and return its exit status, negative for a signal.
 
-    Where this process writes to a terminal the child believes that it does too, so progress bars move; log.txt keeps
-    the finished lines without their drawing. If this process is interrupted, the child is ended first.
+    screen: where the child's output is shown, None for standard output; log.txt keeps its finished lines. Where that is
+    a terminal the child believes that it writes to one, so progress bars move. If this process is interrupted, the
+    child is ended first.
     """
-    reader, writer = pty.openpty() if sys.stdout.isatty() else os.pipe()
+    shown = sys.stdout if screen is None else screen
+    reader, writer = pty.openpty() if shown.isatty() else os.pipe()
     child = subprocess.Popen(
         [sys.executable, "-m", "experiments.job", str(folder)],
         stdin=subprocess.DEVNULL,
@@ -39,7 +41,7 @@ def launch(folder: Path, threads: int, gpus: tuple[str, ...]) -> int:
         env=environment(threads, gpus),
     )
     os.close(writer)
-    copier = threading.Thread(target=_copy, args=(reader, sys.stdout, folder / "log.txt"), daemon=True)
+    copier = threading.Thread(target=_copy, args=(reader, shown, folder / "log.txt"), daemon=True)
     copier.start()
     try:
         status = child.wait()

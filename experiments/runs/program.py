@@ -11,9 +11,10 @@ from omegaconf import DictConfig
 
 from experiments.config.check import ConfigError
 from experiments.config.compose import as_config_error
-from experiments.config.hardware import cores
 from experiments.faults import INTERRUPTED, sentence
 from experiments.runs.attempt import attempt
+from experiments.runs.launchers import jobs_at_a_time
+from experiments.runs.outlook import foretell
 from experiments.runs.plan import plan
 
 
@@ -22,6 +23,9 @@ def make_run(config: DictConfig) -> bool:
     settings = HydraConfig.get()
     try:
         planned = plan(config, settings)
+        if planned.config.get("dry_run"):
+            foretell([(planned.overrides, planned)], planned.config, 1)
+            return True
         finished = attempt(planned, _parallel(settings))
         if finished:
             print(planned.folder.path)
@@ -39,9 +43,8 @@ def make_run(config: DictConfig) -> bool:
 
 
 def _parallel(settings: DictConfig) -> int:
-    """How many jobs the launcher runs at a time on one machine; joblib's -1 means one per core."""
-    jobs = int(settings.launcher.get("n_jobs", 1)) if settings.mode == RunMode.MULTIRUN else 1
-    return jobs if jobs > 0 else cores()
+    """How many jobs share this machine."""
+    return jobs_at_a_time(settings.launcher) if settings.mode == RunMode.MULTIRUN else 1
 
 
 def run_program(task: Callable[[], object]) -> None:

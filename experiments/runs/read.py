@@ -103,6 +103,18 @@ def read_run(folder: Path) -> Run:
     )
 
 
+def read_finished(runs_dir: Path) -> list[Run]:
+    """Every finished run of a folder of runs. What is damaged is nobody's measure and is left out."""
+    found = []
+    for folder in sorted(runs_dir.glob("[!.]*/result.json")):
+        try:
+            run = read_run(folder.parent)
+        except DataError:
+            continue
+        found += [run] if run.status == "done" else []
+    return found
+
+
 def read_sweep(manifest: Path) -> Sweep:
     """The sweep whose manifest this is; its runs lie in the folder above the manifest's. Raises `DataError`."""
     record = read_record(manifest)

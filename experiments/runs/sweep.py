@@ -2,9 +2,9 @@
 
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
@@ -18,7 +18,9 @@ from experiments.config.check import ConfigError
 from experiments.config.compose import as_config_error
 from experiments.config.identity import neutral
 from experiments.runs.folder import RunFolder
-from experiments.runs.plan import plan
+from experiments.runs.launchers import jobs_at_a_time
+from experiments.runs.outlook import foretell
+from experiments.runs.plan import Plan, plan
 
 VARIABLE = "INTERESTLAB_SWEEP"
 """Tells each job the sweep's name (W&B's group), whichever launcher starts it."""
@@ -55,10 +57,19 @@ class SweepManifest(Callback):
         whole = [made for made in composed if isinstance(made, DictConfig)]
         name = whole[0].name or f"sweep-{grid_digest(config.hydra.job.config_name, grid)}"
         os.environ[VARIABLE] = name
+        if whole[0].get("dry_run"):
+            self._foretell(whole, jobs, config)
         entries = [self._entry(job, made) for job, made in zip(jobs, whole, strict=True)]
         store = RunFolder(Path(whole[0].runs_dir).expanduser().absolute() / "sweeps")
         store.write(f"{name}.json", {"name": name, "overrides": grid, "runs": entries})
         self.manifest = store.path / f"{name}.json"
+
+    def _foretell(self, whole: Sequence[DictConfig], jobs: Sequence[list[str]], config: DictConfig) -> NoReturn:
+        """Say what would run, and run nothing."""
+        planned = [(tuple(job), self._plan(made)) for job, made in zip(jobs, whole, strict=True)]
+        settings = next((made.config for _, made in planned if isinstance(made, Plan)), {})
+        foretell(planned, settings, jobs_at_a_time(config.hydra.launcher))
+        raise SystemExit(0)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say how it went; exit status 1 unless every job is done."""
@@ -74,14 +85,21 @@ class SweepManifest(Callback):
             raise SystemExit(1)
 
     def _entry(self, job: list[str], composed: DictConfig) -> dict[str, Any]:
+        planned = self._plan(composed)
+        if not isinstance(planned, Plan):
+            self.folders.append(None)
+            return {"id": None, "overrides": job, "error": planned}
+        self.folders.append(planned.folder)
+        return {"id": planned.folder.id, "overrides": job}
+
+    @staticmethod
+    def _plan(composed: DictConfig) -> Plan | str:
+        """The job's plan, or why there is none."""
         try:
             job_config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-            folder = plan(job_config, composed.hydra).folder
+            return plan(job_config, composed.hydra)
         except Exception as error:  # noqa: BLE001  # Hydra would turn it into a warning; it is the job's row in the table
-            self.folders.append(None)
-            return {"id": None, "overrides": job, "error": f"{type(error).__name__}: {error}"}
-        self.folders.append(folder)
-        return {"id": folder.id, "overrides": job}
+            return f"{type(error).__name__}: {error}"
 
 
 def expand(grid: Iterable[str], loader: ConfigLoader) -> list[list[str]]:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from experiments.config.leaves import flatten, look_up
 from experiments.config.ranker import trains
 from experiments.runs.read import Run
 from experiments.tables.columns import Column
 from experiments.tables.measures import ENOUGH_SEEDS
-from experiments.tables.rows import SEED, Row, flatten, following, look_up, stem_of
+from experiments.tables.rows import SEED, Row, following, stem_of
 from experiments.tables.statistics import LEVEL
 
 SETTINGS = (

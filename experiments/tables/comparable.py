@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
+from experiments.config.leaves import look_up
 from experiments.runs.read import Run
-from experiments.tables.rows import Label, Row, TableError, look_up
+from experiments.tables.rows import Label, Row, TableError
 
 PROTOCOL = ("split", "metrics._target_", "metrics.mask_history")
 """The settings that make two accuracies comparable; which metrics were computed beside does not matter."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from experiments.tables.rows import Label, Row, TableError
-from experiments.tables.units import count, duration, energy, share, size
+from experiments.units import count, duration, energy, share, size
 
 Value = float | None
 

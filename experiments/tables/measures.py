@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from datamodules.corpus import DataError
+from experiments.config.leaves import look_up
 from experiments.runs.read import Run
-from experiments.tables.rows import Row, TableError, look_up
-from experiments.tables.units import accuracy
+from experiments.tables.rows import Row, TableError
+from experiments.units import accuracy
 from lightning_modules.intervals import Interval, mean_interval
 
 ENOUGH_SEEDS = 3

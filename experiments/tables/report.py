@@ -13,7 +13,7 @@ from experiments.tables.grid import Cell, Grid, Report
 from experiments.tables.picking import Trials
 from experiments.tables.rows import Label, Row
 from experiments.tables.statistics import Comparison
-from experiments.tables.units import NOTHING, probability
+from experiments.units import NOTHING, probability
 
 EQUAL, DIFFERENT, DIRTY, STALE = "≈", "*", "†", "‡"
 

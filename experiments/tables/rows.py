@@ -6,15 +6,16 @@ takes.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from experiments.config.identity import TRAINING_ONLY, neutral
+from experiments.config.leaves import flatten, look_up
 from experiments.config.ranker import trains
 from experiments.runs.read import Run
-from experiments.tables.units import NOTHING
+from experiments.units import NOTHING
 
 Label = tuple[str, ...]
 
@@ -109,32 +110,9 @@ def value_of(run: Run, key: str) -> str:
     return NOTHING if found is None else str(found)
 
 
-def look_up(config: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path; None where there is none."""
-    found: Any = config
-    for name in path.split("."):
-        if not isinstance(found, Mapping) or name not in found:
-            return None
-        found = found[name]
-    return found
-
-
 def stem_of(part: Mapping[str, Any]) -> str:
     """lightning_modules.heads.graph.GraphHead -> graph."""
     return str(part["_target_"]).split(".")[-2]
-
-
-def flatten(config: Any, path: str = "") -> dict[str, Any]:
-    """Leaves of nested objects and lists by dotted path."""
-    items: Iterator[tuple[Any, Any]]
-    if isinstance(config, Mapping) and config:
-        items = iter(config.items())
-    elif isinstance(config, list | tuple) and any(isinstance(entry, Mapping) for entry in config):
-        items = iter(enumerate(config))
-    else:
-        return {path: config}
-    deeper = [flatten(node, f"{path}.{name}" if path else str(name)) for name, node in items]
-    return {key: leaf for leaves in deeper for key, leaf in leaves.items()}
 
 
 def following(runs: Sequence[Run]) -> frozenset[str]:

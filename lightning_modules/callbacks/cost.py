@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.trainer.states import TrainerFn
 
 from lightning_modules.costs.energy import EnergyMeter, counters
 from lightning_modules.costs.flops import FlopCounter
@@ -18,6 +19,7 @@ class Cost(pl.Callback):
     """Measures training without its first epoch (which compiles and warms up), and the test pass.
 
     seconds_per_epoch: median of the epochs after the first (of the first where there is no other), validation left out.
+    seconds_per_validation: median of the passes within training.
     flops_per_step: of the first optimizer step of this process, see `FlopCounter`; of one process of several.
     energy_joules: of training with its validation, see `EnergyMeter`; None where the machine cannot tell.
     Memory: see `peak_memory`. What was measured travels in the checkpoint, so a resumed run counts all its epochs; one
@@ -26,6 +28,7 @@ class Cost(pl.Callback):
 
     def __init__(self) -> None:
         self.epochs: list[float] = []
+        self.validations: list[float] = []
         self.finished = 0
         self.flops: int | None = None
         self.joules: float | None = None
@@ -71,7 +74,10 @@ class Cost(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validation is not training time."""
-        self.validating += time.perf_counter() - self._pass
+        took = time.perf_counter() - self._pass
+        self.validating += took
+        if trainer.state.fn == TrainerFn.FITTING:
+            self.validations.append(took)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the epoch's time, unless this process did not see its start."""
@@ -83,12 +89,13 @@ class Cost(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What was measured so far."""
-        kept = {"epochs": list(self.epochs), "finished": self.finished}
+        kept = {"epochs": list(self.epochs), "validations": list(self.validations), "finished": self.finished}
         return kept | {"flops": self.flops, "joules": self.joules}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.epochs, self.finished = list(state["epochs"]), state["finished"]
+        self.epochs, self.validations = list(state["epochs"]), list(state["validations"])
+        self.finished = state["finished"]
         self.flops, self.joules = state["flops"], state["joules"]
         self._earlier = self.joules or 0.0
 
@@ -112,6 +119,7 @@ class Cost(pl.Callback):
             "trainable_share": trained / total,
             **peak_memory(),
             "seconds_per_epoch": median(settled) if settled else None,
+            "seconds_per_validation": median(self.validations) if self.validations else None,
             "flops_per_step": self.flops,
             "energy_joules": self.joules,
             "queries_per_second": queries / self.tested if self.tested else None,

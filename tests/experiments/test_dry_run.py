@@ -1,0 +1,67 @@
+"""What would run is said, and nothing runs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from experiments.runs.dry_run import Job
+from experiments.runs.forecast import Forecast
+from experiments.runs.outlook import summary
+from experiments.runs.provenance import ROOT
+from experiments.runs.words import own_words, shared_words
+
+WORDS = ("datamodule.source.users=30", "datamodule.source.items=40", "datamodule.source.events=8", "logger=none")
+
+
+def job(doing="to run", seconds=None, memory=None):
+    return Job(("strategy=lora",), "a", doing, Forecast(seconds, memory))
+
+
+def test_the_summary_adds_up():
+    """By hand: 60 + 120 s for two at a time are 90, but the longest takes 120."""
+    said = summary([job(seconds=60.0, memory=2**20), job(seconds=120.0, memory=2**21), job("done"), job()], 2)
+    assert said.startswith("3 of 4 to run; 1 done; 2 min 00 s at the most, 2 at a time; 2.00 MiB for the largest; ")
+    assert "1 are like no finished run" in said
+    assert summary([job(seconds=60.0), job(seconds=120.0)], 1) == "2 of 2 to run; 3 min 00 s at the most"
+
+
+def test_jobs_are_told_apart_by_what_they_do_not_share():
+    jobs = [("head=dot", "seed=0"), ("head=dot", "seed=1")]
+    assert shared_words(jobs) == ("head=dot",)
+    assert [own_words(one, shared_words(jobs)) for one in jobs] == ["seed=0", "seed=1"]
+    assert shared_words(jobs[:1]) == ()
+    assert own_words((), ()) == "(as it stands)"
+
+
+def train(folder, *words):
+    command = [sys.executable, "-m", "experiments.train", *words, *WORDS, f"runs_dir={folder}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder in which popularity was ranked once."""
+    folder = tmp_path_factory.mktemp("dry")
+    made = train(folder, "experiment=popularity")
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def test_a_sweep_is_foretold_by_what_ended_and_leaves_nothing(runs):
+    told = train(runs, "-m", "experiment=popularity,oracle", "seed=0,1", "dry_run=true")
+    assert told.returncode == 0, told.stderr
+    assert "3 of 4 to run; 1 done" in told.stdout
+    assert "2 are like no finished run" in told.stdout
+    assert not (runs / "sweeps").exists()
+    assert len(list(runs.glob("*/result.json"))) == 1
+
+
+def test_what_is_not_known_is_measured_and_thrown_away(runs):
+    told = train(runs, "experiment=sasrec", "dry_run=measure", "trainer.max_epochs=3")
+    assert told.returncode == 0, told.stderr
+    assert "a few steps" in told.stdout
+    assert "like no finished run" not in told.stdout
+    assert len(list(runs.glob("*/result.json"))) == 1
+    failing = train(runs, "experiment=sasrec", "dry_run=measure", "head.prior=popularity", "monitor=valid/nothing")
+    assert "1 fails" in failing.stdout
