@@ -26,6 +26,7 @@ from experiments.wiring import Config
 from lightning_modules.adaptation import WordModel
 from lightning_modules.adaptation_module import AdaptationModule
 from lightning_modules.callbacks.cost import Cost
+from lightning_modules.callbacks.epochs_file import EpochsFile
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.progress_file import ProgressFile
 from lightning_modules.callbacks.step_seed import StepSeed
@@ -42,7 +43,7 @@ def adapt(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome,
     source = model_folder(config["backbone"]["path"], Path(config["cache_dir"]))
     module = build_adaptation(config, source)
     cost, best = Cost(), best_checkpoint(folder, config["monitor"], BEST)
-    own = [StepSeed(config["seed"]), cost, best, ProgressFile(folder), LastCheckpoint(folder)]
+    own = [StepSeed(config["seed"]), cost, best, EpochsFile(folder), ProgressFile(folder), LastCheckpoint(folder)]
     trainer = build_trainer(config, folder, own, loggers)
     fit(trainer, module, None, folder / "last.ckpt")
     load_weights(module, folder / f"{BEST}.ckpt")

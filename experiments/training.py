@@ -21,6 +21,7 @@ from experiments.runs.parents import LANGUAGE_MODEL, parent_folders
 from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost
+from lightning_modules.callbacks.epochs_file import EpochsFile
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
 from lightning_modules.callbacks.progress_file import ProgressFile
 from lightning_modules.callbacks.step_seed import StepSeed
@@ -88,7 +89,7 @@ def fit_module(
             warm_start(module, parent)
     require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
     cost, best = Cost(), best_checkpoint(folder, config["monitor"])
-    own = [StepSeed(config["seed"]), cost, best, ProgressFile(folder), LastCheckpoint(folder)]
+    own = [StepSeed(config["seed"]), cost, best, EpochsFile(folder), ProgressFile(folder), LastCheckpoint(folder)]
     trainer = build_trainer(config, folder, own, loggers)
     fit(trainer, module, data, folder / "last.ckpt")
     chunks = module.memory.shrunk()  # before the best epoch's weights, which may bring the larger ones of its time

@@ -1,8 +1,9 @@
 """Bring one planned run to its end: reuse what is finished, resume what was interrupted, try a failure once more."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TextIO
 
 from experiments.config.hardware import usable_gpus
 from experiments.runs import provenance
@@ -50,8 +51,11 @@ def decide(state: State, source: str, rerun: str | None) -> Action:
     return "resume"
 
 
-def attempt(plan: Plan, parallel: int = 1) -> bool:
+def attempt(
+    plan: Plan, parallel: int = 1, screen: TextIO | None = None, stop: Callable[[], bool] | None = None
+) -> bool:
     """Whether the run is done afterwards. `parallel`: how many jobs of the sweep share this machine.
+    screen, stop: see `launch`; a run that was stopped can be gone on with, and `Stopped` is raised.
 
     Says on standard output what it does. A second process that wants the same run waits here for the first.
     """
@@ -70,7 +74,7 @@ def attempt(plan: Plan, parallel: int = 1) -> bool:
             return False
         threads = threads_of(parallel * plan.devices)
         _write(plan, action, threads)
-        return _run(plan, threads)
+        return _run(plan, threads, screen, stop)
 
 
 def _write(plan: Plan, action: Action, threads: int) -> None:
@@ -92,13 +96,13 @@ def _write(plan: Plan, action: Action, threads: int) -> None:
     folder.write("provenance.json", record)
 
 
-def _run(plan: Plan, threads: int) -> bool:
+def _run(plan: Plan, threads: int, screen: TextIO | None, stop: Callable[[], bool] | None) -> bool:
     folder = plan.folder
     goes_on = " from its last checkpoint" if (folder.path / "last.ckpt").exists() else ""
     print(f"{folder.id}: running{goes_on} in {folder.path}", flush=True)
     visible = usable_gpus(plan.config.get("trainer", {}).get("accelerator", "auto"))
     with leased(visible, plan.devices) as gpus:
-        status = launch(folder.path, threads, gpus)
+        status = launch(folder.path, threads, gpus, screen, stop)
     if State.of(folder).status == "done":
         return True
     result = failed(folder, status)

@@ -19,17 +19,28 @@ from experiments.runs.provenance import ROOT
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 UPWARDS = re.compile(r"\x1b\[\d*A")  # a progress bar of several lines goes up to draw itself again
 GRACE_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Waiting threads sleep: where they spin beside other work, small models are twelve times slower (docs/log.md)."""
 
 
-def launch(folder: Path, threads: int, gpus: tuple[str, ...], screen: TextIO | None = None) -> int:
+class Stopped(Exception):  # noqa: N818  # somebody's decision, not a fault
+    """A run was ended before its end, because whoever watched it wanted that."""
+
+
+def launch(
+    folder: Path,
+    threads: int,
+    gpus: tuple[str, ...],
+    screen: TextIO | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> int:
     """Run `python -m experiments.job FOLDER` and return its exit status, negative for a signal.
 
     screen: where the child's output is shown, None for standard output; log.txt keeps its finished lines. Where that is
     a terminal the child believes that it writes to one, so progress bars move. If this process is interrupted, the
-    child is ended first.
+    child is ended first. stop: asked every second; where it says yes the child is ended and `Stopped` raised.
     """
     shown = sys.stdout if screen is None else screen
     reader, writer = pty.openpty() if shown.isatty() else os.pipe()
@@ -44,11 +55,20 @@ def launch(folder: Path, threads: int, gpus: tuple[str, ...], screen: TextIO | N
     copier = threading.Thread(target=_copy, args=(reader, shown, folder / "log.txt"), daemon=True)
     copier.start()
     try:
-        status = child.wait()
+        status = _wait(child, stop)
     finally:
         _end(child)
         copier.join(GRACE_SECONDS)  # not for ever: a stray grandchild may still hold the other end
     return status
+
+
+def _wait(child: subprocess.Popen[bytes], stop: Callable[[], bool] | None) -> int:
+    while True:
+        try:
+            return child.wait(None if stop is None else LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if stop is not None and stop():
+                raise Stopped from None
 
 
 def threads_of(processes: int) -> int:

@@ -1,14 +1,17 @@
 """What a composed configuration amounts to on this machine: which run it is and where it lies. Nothing is started."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.config import hardware
 from experiments.config.adaptable import keep_what_adapts
-from experiments.config.compose import plain
+from experiments.config.compose import CONF, as_config_error, plain
 from experiments.config.identity import Circumstances, run_digest, run_name
 from experiments.config.idle import require_one_ranker
 from experiments.config.limits import require_within_limits
@@ -50,6 +53,15 @@ class Plan:
             "parents": self.config["parents"],
             "choices": self.choices,
         }
+
+
+def plan_words(words: Sequence[str], program: str = "train") -> Plan:
+    """The plan of `python -m experiments.PROGRAM WORDS`, for programs that start runs themselves; not for two threads
+    at a time, as Hydra has one state a process. Raises what `plan` does."""
+    with as_config_error(), initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose(program, list(words), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        return plan(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), config.hydra)
 
 
 def plan(config: DictConfig, hydra: DictConfig) -> Plan:

@@ -10,7 +10,8 @@ from experiments.runs.read import Run
 from experiments.tables.columns import Column
 from experiments.tables.measures import ENOUGH_SEEDS
 from experiments.tables.rows import SEED, Row, following, stem_of
-from experiments.tables.statistics import LEVEL
+from experiments.tables.statistics import LEVEL, POWER
+from experiments.units import accuracy
 
 SETTINGS = (
     ("data", "datamodule.source"),
@@ -145,7 +146,18 @@ def _test(columns: Sequence[Column], reference: str) -> str:
     return (
         f"Best bold, second underlined. Wilcoxon's signed-rank test over {queries} queries (of each the mean over the "
         f"seeds that both rows have: {_seeds(columns)}) against {against}, Holm-corrected for the {comparisons} "
-        f"comparison{'s' * (comparisons != 1)} of a column, level {LEVEL}."
+        f"comparison{'s' * (comparisons != 1)} of a column, level {LEVEL}. {_power(columns)}"
+    )
+
+
+def _power(columns: Sequence[Column]) -> str:
+    """Which differences so few users cannot show."""
+    found = [one.detectable for column in columns for one in (*column.to_best.values(), *column.to_reference.values())]
+    low, high = accuracy(min(found)), accuracy(max(found))
+    least = low if low == high else f"{low} to {high}"
+    return (
+        f"A difference is found in {POWER:.0%} of such tests from {least} on (before the correction); smaller ones are "
+        "neither shown nor excluded."
     )
 
 

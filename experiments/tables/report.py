@@ -103,7 +103,19 @@ def _differences(content: Content, columns: Sequence[Column]) -> Iterator[Grid]:
         for label, found in (column.to_reference if named else column.to_best).items():
             rows.append((*map(Cell, label), Cell(_name(reference or ())), Cell(column.metric), *_comparison(found)))
     if rows:
-        header = (*content.keys, "against", "metric", "seeds", "difference", "95% interval", "p", "p (Holm)")
+        header = (
+            *content.keys,
+            "against",
+            "metric",
+            "seeds",
+            "difference",
+            "95% interval",
+            "effect",
+            "p",
+            "p (Holm)",
+            "p (t)",
+            "seen from",
+        )
         yield Grid("Paired differences", header, tuple(rows), len(content.keys) + 2)
 
 
@@ -113,8 +125,11 @@ def _comparison(found: Comparison) -> list[Cell]:
         str(found.seeds),
         f"{found.difference:+.4f}",
         f"[{low:+.4f}, {high:+.4f}]",
+        f"{found.effect:+.2f}",
         probability(found.p),
         probability(found.adjusted),
+        probability(found.t),
+        f"{found.detectable:.4f}",
     ]
     return [Cell(text) for text in texts]
 

@@ -5,6 +5,7 @@ between users. A mean over three seeds is spread less than one over a single see
 models would lean to one side, and a test that asks whether they are symmetric would find that.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -19,6 +20,9 @@ Row = TypeVar("Row", bound=Hashable)
 Seeds = Mapping[int | None, np.ndarray]
 """Of each seed of a row one value per query, in the same order of queries for all."""
 
+POWER = 0.8
+"""With which probability a difference that is called detectable is found."""
+
 LEVEL = 0.05
 """A comparison whose corrected p is below this is called significant; intervals are made at 1 - LEVEL."""
 
@@ -27,13 +31,17 @@ LEVEL = 0.05
 class Comparison:
     """A row against the reference: mean of the paired differences (row minus reference), its bootstrap interval, the
     p of Wilcoxon's signed-rank test, and the same corrected for all comparisons of the column. seeds: how many both
-    have."""
+    have. t: p of the paired t-test. effect: the mean in deviations of the differences (Cohen 1988, d_z). detectable:
+    see there."""
 
     difference: float
     interval: tuple[float, float]
     p: float
     adjusted: float
     seeds: int
+    t: float
+    effect: float
+    detectable: float
 
     @property
     def significant(self) -> bool:
@@ -60,6 +68,9 @@ def compare(values: Mapping[Row, Seeds], reference: Row) -> dict[Row, Comparison
             p=p,
             adjusted=float(adjusted),
             seeds=pair.seeds,
+            t=t_test(pair.ours - pair.theirs),
+            effect=effect_size(pair.ours - pair.theirs),
+            detectable=detectable(pair.ours - pair.theirs),
         )
         for row, pair, p, adjusted in zip(others, pairs, raw, holm(raw), strict=True)
     }
@@ -79,6 +90,39 @@ def signed_rank(differences: np.ndarray) -> float:
     """
     unequal = differences[differences != 0]
     return float(stats.wilcoxon(unequal).pvalue) if len(unequal) else 1.0
+
+
+def t_test(differences: np.ndarray) -> float:
+    """Two-sided p of the paired t-test (Student 1908): is the mean difference 0? It asks about the mean that a table
+    shows, where Wilcoxon's test asks about symmetry; on thousands of queries it needs no normal distribution. Where all
+    differences are equal p is 1 if they are 0, else 0."""
+    if not _deviation(differences):
+        return float(not np.any(differences))
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def effect_size(differences: np.ndarray) -> float:
+    """Mean over deviation of the paired differences (d_z, Cohen 1988, section 2.3.5); 0 where there is no difference,
+    infinite where it is the same everywhere."""
+    mean, deviation = float(np.mean(differences)), _deviation(differences)
+    return mean / deviation if deviation else (math.copysign(math.inf, mean) if mean else 0.0)
+
+
+def detectable(differences: np.ndarray, power: float = POWER) -> float:
+    """The mean difference that so many queries of such differences find with probability `power` in a two-sided test at
+    LEVEL: (z_{1 - LEVEL/2} + z_power) * deviation / sqrt(n), by the normal approximation (Cohen 1988, section 2.4), and
+    without a correction for several comparisons. Smaller ones are neither shown nor excluded."""
+    if len(differences) < 2:
+        return math.inf
+    spread = _deviation(differences) / math.sqrt(len(differences))
+    return float(stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(power)) * spread
+
+
+def _deviation(differences: np.ndarray) -> float:
+    """With n - 1 in the denominator; 0 where all are the same up to rounding, or there is one."""
+    if np.ptp(differences) <= 1e-9 * np.abs(differences).max():
+        return 0.0
+    return float(np.std(differences, ddof=1))
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

@@ -3,23 +3,16 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
 
 from experiments.config.check import ConfigError
-from experiments.config.compose import CONF
-from experiments.runs.plan import Plan, plan
+from experiments.runs.plan import Plan, plan_words
 
 SMALL = ("datamodule.source.users=30", "datamodule.source.items=40", "datamodule.source.events=8")
 
 
 def planned(folder: Path, *words: str) -> Plan:
     """The plan of these words on the command line."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*SMALL, f"runs_dir={folder}", *words], return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        return plan(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), config.hydra)
+    return plan_words([*SMALL, f"runs_dir={folder}", *words])
 
 
 def test_processes_and_precision_name_a_model_and_not_a_closed_form(tmp_path: Path) -> None:

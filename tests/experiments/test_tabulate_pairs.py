@@ -16,7 +16,10 @@ def test_rows_of_unequal_seeds_are_compared_over_those_that_both_have(tmp_path, 
         write_run(tmp_path, f"lora-{seed}", [value + gain for value in base], "lora", seed)
     write_run(tmp_path, "full-0", base, "full", 0)
     lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10")
-    assert "| full | lora | test/ndcg@10 | 1 | +0.0000 | [+0.0000, +0.0000] | 1.000 | 1.000 |" in lines
+    assert (
+        "| full | lora | test/ndcg@10 | 1 | +0.0000 | [+0.0000, +0.0000] | +0.00 | 1.000 | 1.000 | 1.000 | 0.0000 |"
+        in lines
+    )
     assert "≈" in row(lines, "full")
     assert any("(of each the mean over the seeds that both rows have: 1)" in line for line in lines)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.tables import units
+from experiments import units
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Search for the best setting, with as many trials as are asked for.
+
+    python -m experiments.tune datamodule=movielens 'optimizer.lr=tag(log,interval(1e-4,1e-2))' --trials 20
+    python -m experiments.tune ... --rows strategy=frozen,lora,full --prune --workers 2
+
+A word that names a range instead of a value (Hydra's choice, range, interval, tag(log, ...)) is searched; all others
+hold for every trial. A trial is a run like any other, in its own folder. The study lies on disk: killed and started
+again it goes on where it was, and ends with the number of trials that was asked for. The best setting, by validation,
+becomes an experiment's YAML, whose path is the last line of standard output.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from rich.console import Console
+
+from datamodules.storage import atomic_write, digest
+from experiments.config.check import ConfigError
+from experiments.config.compose import CONF
+from experiments.direction import COST
+from experiments.faults import told
+from experiments.runs.read import read_run
+from experiments.tuning.outcome import Row, show
+from experiments.tuning.recipe import recipe
+from experiments.tuning.search import search
+from experiments.tuning.space import Space, space_of
+from experiments.tuning.study import SAMPLERS, SPENT, Asked, Study, studying
+
+OBJECTIVE = "valid/ndcg@10"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0; 1 with one line on standard error where nothing can be searched."""
+    return told(partial(tune, _parser().parse_intermixed_args(arguments)), "tune")
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Search each row, print what they spent and found, and write the best of each as an experiment."""
+    _require_sense(options)
+    rows = [tuple(words) for words in product(*map(_choices, options.rows))]
+    place = f"runs_dir={options.runs_dir}"
+    spaces = {words: space_of([*options.words, *words, place]) for words in rows}
+    root = Path(options.runs_dir) / "studies"
+    name = options.name or f"study-{digest([sorted(options.words), options.objective, options.seed])[:8]}"
+    made, paths = [], []
+    for words, space in spaces.items():
+        title = "-".join([name, *(word.partition("=")[2] for word in words)])
+        with studying(root / title):
+            study = _study(root / title, space, options)
+            search(study, options.trials, options.workers)
+            made.append(Row(words, study))
+            paths.append(write_best(study, title, Path(options.out)))
+    show(made, Console(width=None if sys.stdout.isatty() else 200))
+    print(*paths, sep="\n")
+
+
+def write_best(study: Study, name: str, folder: Path) -> Path:
+    """The YAML of the best trial. Raises `ConfigError` where no trial ended well."""
+    best = study.best()
+    if not best:
+        raise ConfigError([f"{study.folder}: no trial ended well; log.txt in the runs' folders says why"])
+    run = read_run(study.folder.parent.parent / best[0].user_attrs[SPENT])
+    title = f"the best of {len(study.spent())} trials ({study.asked.sampler}) by {', '.join(study.asked.objectives)}"
+    path = folder / f"{name}.yaml"
+    atomic_write(path, recipe(name, title, study.space.words(best[0].params), run))
+    return path
+
+
+def _study(folder: Path, space: Space, options: argparse.Namespace) -> Study:
+    words = tuple(word for word in space.fixed if not word.startswith("runs_dir="))  # a study may be moved
+    asked = Asked(words, space.texts, tuple(options.objective), options.sampler, options.seed, options.prune)
+    return Study(folder, space, asked)
+
+
+def _choices(words: str) -> list[str]:
+    key, sign, values = words.partition("=")
+    if not sign or not values:
+        raise ConfigError([f"--rows {words}: is not of the form key=value,value"])
+    return [f"{key}={value}" for value in values.split(",")]
+
+
+def _require_sense(options: argparse.Namespace) -> None:
+    faults = [
+        f"--objective {name}: settings are chosen by validation (valid/...) or cost (cost/...)"
+        for name in options.objective
+        if not name.startswith(("valid/", COST))
+    ]
+    if options.prune and (len(options.objective) > 1 or options.objective[0].startswith(COST)):
+        faults.append("--prune: a run is judged by one metric of validation while it trains; give one objective")
+    if options.trials < 1 or options.workers < 1:
+        faults.append("--trials and --workers: are 1 at least")
+    if faults:
+        raise ConfigError(faults)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m experiments.tune", description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("words", nargs="+", metavar="WORD", help="as of experiments.train; a range is searched")
+    add("--trials", type=int, default=20, metavar="N", help="of each row, in all (default: 20)")
+    add("--workers", type=int, default=1, metavar="N", help="trials at a time (default: 1)")
+    add("--rows", nargs="+", default=[], metavar="KEY=VALUE,...", help="a study of its own for each combination")
+    add(
+        "--objective",
+        nargs="+",
+        default=[OBJECTIVE],
+        metavar="NAME",
+        help=f"default: {OBJECTIVE}; several make a front",
+    )
+    add("--sampler", choices=SAMPLERS, default="tpe", help="how settings are drawn (default: tpe)")
+    add("--seed", type=int, default=0, metavar="N", help="of the sampler")
+    add("--prune", action="store_true", help="stop runs that are below the median of the others at the same epoch")
+    add("--name", metavar="NAME", help="of the study and of the YAML; default: made from the words")
+    add("--runs-dir", default="runs", metavar="FOLDER", help="where runs and studies lie (default: runs)")
+    add(
+        "--out",
+        default=str(CONF / "experiment"),
+        metavar="FOLDER",
+        help="where the YAML goes (default: conf/experiment)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

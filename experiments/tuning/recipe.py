@@ -1,0 +1,86 @@
+"""What a study found, as an experiment that anybody can run: conf/experiment/NAME.yaml."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from omegaconf import OmegaConf
+
+from experiments.config.check import ConfigError
+from experiments.config.compose import CONF
+from experiments.runs.read import Run
+from experiments.units import duration
+
+EXPECTED = ("test/hr@10", "test/ndcg@10")
+
+
+def recipe(name: str, title: str, words: Sequence[str], run: Run) -> str:
+    """The YAML: header, choices, settings. The number to expect is the run's own on the test split, its range half the
+    width of the bootstrap interval over queries.
+
+    Raises `ConfigError` for a word that no YAML can say.
+    """
+    choices, settings = _sorted(words)
+    lines = ["# @package _global_", f"# {title}", *_header(name, run)]
+    defaults = [f"  - override /{group}: {choice}" for group, choice in choices.items()]
+    body = OmegaConf.to_yaml(OmegaConf.create(settings)) if settings else ""
+    return "\n".join([*lines, *(["defaults:", *defaults, ""] if defaults else []), body])
+
+
+def _header(name: str, run: Run) -> list[str]:
+    expected = ", ".join(
+        f"{metric} {run.metrics[metric]:.4f} +- {_half(run.intervals[metric]):.4f}"
+        for metric in EXPECTED
+        if metric in run.metrics and metric in run.intervals
+    )
+    commit = str(run.provenance.get("commit") or "none")[:7] + (" with changes" if run.provenance.get("dirty") else "")
+    found = {
+        "command": f"python -m experiments.train experiment={name}",
+        "hardware": str(run.provenance.get("hardware")),
+        "time": duration(run.cost.get("seconds")),
+        "expected": expected,
+        "commit": commit,
+    }
+    if not expected:
+        found |= dict.fromkeys(("hardware", "time", "expected", "commit"), "not measured")
+    return [f"# {key}: {value}" for key, value in found.items()]
+
+
+def _half(interval: tuple[float, float]) -> float:
+    return (interval[1] - interval[0]) / 2
+
+
+def _sorted(words: Sequence[str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Choices on seams, and settings nested as YAML has them. Folders and names are the machine's own and left out."""
+    choices: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    for word, override in zip(words, OverridesParser.create().parse_overrides(list(words)), strict=True):
+        path = override.key_or_group
+        if override.is_delete():
+            raise ConfigError([f"{word}: an experiment's YAML cannot take a choice away; say another one"])
+        if path in ("runs_dir", "cache_dir", "data_dir", "name", "rerun", "dry_run"):
+            continue
+        if (CONF / path).is_dir() and "." not in path:
+            value = override.value()
+            choices[path] = "null" if value is None else str(value)
+        else:
+            _put(settings, path.split("."), _plain(override.value()))
+    return choices, settings
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *folders, leaf = path
+    for folder in folders:
+        settings = settings.setdefault(folder, {})
+        if not isinstance(settings, Mapping):
+            raise ConfigError([f"{'.'.join(path)}: another word sets what it is in"])
+    settings[leaf] = value

@@ -1,0 +1,86 @@
+"""One trial: a run like any other, watched while it trains."""
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from optuna.trial import Trial
+
+from experiments.direction import COST
+from experiments.runs.attempt import attempt
+from experiments.runs.launch import Stopped
+from experiments.runs.plan import Plan, plan_words
+from experiments.runs.read import read_run
+from experiments.tuning.study import SPENT, Study
+
+
+def plan_of(study: Study, trial: Trial) -> Plan:
+    """The run of a trial, which the study remembers from here on."""
+    planned = plan_words(study.space.words(trial.params))
+    trial.set_user_attr(SPENT, planned.folder.id)
+    return planned
+
+
+def make(study: Study, trial: Trial, planned: Plan, workers: int, lock: threading.Lock, screen: TextIO) -> str:
+    """Bring the run to its end, or stop it where the study has seen enough of it. Returns what is said of it."""
+    watch = Watch(study, trial, planned.folder.path, lock) if study.asked.pruning else None
+    try:
+        done = attempt(planned, workers, screen, watch.stops if watch else None)
+    except Stopped:
+        with lock:
+            study.tell(trial, "pruned")
+        return f"pruned after epoch {len(watch.reported) if watch else 0}"
+    if watch is not None:
+        watch.stops()  # what came since it last looked, for the trials to come
+    with lock:
+        if not done:
+            study.tell(trial, "failed")
+            return "failed"
+        values = values_of(planned.folder.path, study.asked.objectives)
+        study.tell(trial, "complete", values)
+    return ", ".join(f"{name} {value:.4f}" for name, value in zip(study.asked.objectives, values, strict=True))
+
+
+def values_of(folder: Path, objectives: Sequence[str]) -> list[float]:
+    """Metrics and costs of a finished run. Raises ValueError, naming those that are there, for one that is not."""
+    run = read_run(folder)
+    known = dict(run.metrics) | {f"{COST}{name}": value for name, value in run.cost.items() if value is not None}
+    absent = [name for name in objectives if name not in known]
+    if absent:
+        raise ValueError(f"objective {absent[0]} is measured by no run; there are {', '.join(sorted(known))}")
+    return [float(known[name]) for name in objectives]
+
+
+class Watch:
+    """Reads what a run measured after each epoch, and asks the study whether that is enough."""
+
+    def __init__(self, study: Study, trial: Trial, folder: Path, lock: threading.Lock) -> None:
+        self.study, self.trial, self.folder, self.lock = study, trial, folder, lock
+        self.reported: list[float] = []
+
+    def stops(self) -> bool:
+        """Whether the run is to be stopped at an epoch that it has finished. Epochs are judged one by one in their
+        order, so what is decided does not depend on when somebody looks."""
+        (objective,) = self.study.asked.objectives
+        for epoch, measured in enumerate(self._epochs()):
+            if epoch < len(self.reported):
+                continue
+            self.reported.append(measured[objective])
+            with self.lock:
+                if epoch not in self._known():
+                    self.trial.report(measured[objective], epoch)
+                if self.trial.should_prune():
+                    return True
+        return False
+
+    def _known(self) -> set[int]:
+        """Epochs of which a process told before it was killed."""
+        return set(self.study.optuna.get_trials(deepcopy=False)[self.trial.number].intermediate_values)
+
+    def _epochs(self) -> list[dict[str, float]]:
+        try:
+            return list(json.loads((self.folder / "epochs.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return []
