@@ -7,7 +7,8 @@ The table is printed, and written to a file whose path is the last line of stand
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from experiments.tables.collect import collect, place_beside
 from experiments.tables.comparable import are_comparable, find_row, require_comparable, without_unmeasured
 from experiments.tables.console import show
 from experiments.tables.costs import USUAL, require_costs
+from experiments.tables.csv_form import csv_text
 from experiments.tables.grid import Report
 from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
@@ -35,6 +37,23 @@ METRICS = ("test/hr@10", "test/ndcg@10")
 MONITOR = "valid/ndcg@10"
 
 
+@dataclass(frozen=True)
+class Form:
+    """How a report is written, and what a file of it is called."""
+
+    suffix: str
+    write: Callable[[Report], str]
+
+
+CONSOLE = "console"
+FORMS = {
+    CONSOLE: Form(".md", markdown),
+    "markdown": Form(".md", markdown),
+    "latex": Form(".tex", latex),
+    "csv": Form(".csv", csv_text),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0; 1 with one line on standard error where there is nothing to make a table of."""
     return told(partial(print_table, _parser().parse_args(arguments)), "tabulate")
@@ -43,9 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def print_table(options: argparse.Namespace) -> None:
     """Print the report and write it; the file's path is printed last."""
     report = tabulate(options)
-    path = options.out or place_beside(options.paths[0], ".tex" if options.format == "latex" else ".md")
-    _print(report, options.format)
-    atomic_write(path, latex(report) if options.format == "latex" else markdown(report))
+    form = FORMS[options.format]
+    path = options.out or place_beside(options.paths[0], form.suffix)
+    if options.format == CONSOLE:
+        show(report, Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE))
+    else:
+        print(form.write(report))
+    atomic_write(path, form.write(report))
     print(path)
 
 
@@ -101,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--costs", nargs="*", default=list(USUAL), metavar="NAME", help=f"default: {' '.join(USUAL)}")
     add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
-    add("--format", choices=("console", "markdown", "latex"), default="console", help="console also writes Markdown")
+    add("--format", choices=tuple(FORMS), default=CONSOLE, help="console also writes Markdown")
     add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")
     add("--mixed", action="store_true", help="allow runs of different data or protocols in one table, untested")
     return parser
@@ -109,13 +132,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _title(paths: Sequence[Path]) -> str:
     return ", ".join(path.stem if path.is_file() else path.resolve().name for path in paths[:3])
-
-
-def _print(report: Report, form: str) -> None:
-    if form == "console":
-        show(report, Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE))
-    else:
-        print(latex(report) if form == "latex" else markdown(report))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from experiments.tables.grid import Cell
 from experiments.tables.rows import Label, Row, TableError
 from experiments.units import count, duration, energy, share, size
 
@@ -55,10 +56,10 @@ def headers(names: Sequence[str]) -> list[str]:
     return ["TPME" if name == TPME else COSTS[name].header for name in names]
 
 
-def cost_texts(rows: Sequence[Row], names: Sequence[str]) -> dict[Label, list[str]]:
+def cost_cells(rows: Sequence[Row], names: Sequence[str]) -> dict[Label, list[Cell]]:
     """Each row's cells; "-" where its runs have no such number (a popularity ranking has no epochs)."""
     compared = tpme(rows) if TPME in names else {}
-    return {row.label: [_text(row, name, compared.get(row.label)) for name in names] for row in rows}
+    return {row.label: [_cell(row, name, compared.get(row.label)) for name in names] for row in rows}
 
 
 def tpme(rows: Sequence[Row]) -> dict[Label, Value]:
@@ -85,10 +86,11 @@ def mean_cost(row: Row, key: str) -> Value:
     return sum(known) / len(known) if known else None
 
 
-def _text(row: Row, name: str, compared: Value) -> str:
+def _cell(row: Row, name: str, compared: Value) -> Cell:
     if name == TPME:
-        return share(compared)
-    return COSTS[name].human(mean_cost(row, COSTS[name].key))
+        return Cell(share(compared), number=compared)
+    number = mean_cost(row, COSTS[name].key)
+    return Cell(COSTS[name].human(number), number=number)
 
 
 def _between_0_and_1(values: Mapping[Label, float]) -> dict[Label, float]:

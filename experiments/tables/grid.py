@@ -8,11 +8,14 @@ Emphasis = Literal["plain", "best", "second"]
 
 @dataclass(frozen=True)
 class Cell:
-    """marks are footnote signs, drawn behind the text."""
+    """marks are footnote signs, drawn behind the text. number: what the text says, unrounded, where it says a number;
+    spread: of a measured one its deviation over seeds, or the two ends of its interval."""
 
     text: str
     emphasis: Emphasis = "plain"
     marks: tuple[str, ...] = ()
+    number: float | None = None
+    spread: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Tables as LaTeX for a paper: `table` environments with booktabs rules; the caption says what all rows share."""
+"""Tables as LaTeX for a paper: booktabs rules, numbers aligned by siunitx; the caption says what all rows share."""
 
 from experiments.tables.grid import Cell, Emphasis, Grid, Report
 
+PREAMBLE = r"% \usepackage{booktabs,siunitx}" + "\n"
 COMMANDS: dict[Emphasis, str] = {"plain": "%s", "best": r"\textbf{%s}", "second": r"\underline{%s}"}
 SPECIAL = str.maketrans(
     {
@@ -22,25 +23,26 @@ SPECIAL = str.maketrans(
 
 
 def latex(report: Report) -> str:
-    r"""One `table` a grid; needs \usepackage{booktabs}. The first carries caption and footnotes."""
+    """One `table` a grid. The first carries caption and footnotes."""
     legend = [*map(_escaped, report.caption), *(f"{_sign(sign)} {_escaped(text)}" for sign, text in report.notes)]
     first, *others = report.grids
     tables = [_table(first, " ".join([f"{_escaped(first.title)}.", *legend]))]
     tables += [_table(grid, f"{_escaped(grid.title)}.") for grid in others]
-    return "% \\usepackage{booktabs}\n" + "\n".join(tables)
+    return PREAMBLE + "\n".join(tables)
 
 
 def _table(grid: Grid, caption: str) -> str:
-    columns = "l" * grid.names + "r" * (len(grid.header) - grid.names)
+    measured = [_is_measured(grid, place) for place in range(len(grid.header))]
+    columns = "".join(_column(place < grid.names, one) for place, one in enumerate(measured))
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        _line([_escaped(name) for name in grid.header]),
+        _line([_head(name, one) for name, one in zip(grid.header, measured, strict=True)]),
         r"\midrule",
-        *(_line([_cell(cell) for cell in row]) for row in grid.rows),
+        *(_line([_cell(cell, one) for cell, one in zip(row, measured, strict=True)]) for row in grid.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -48,12 +50,35 @@ def _table(grid: Grid, caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _is_measured(grid: Grid, place: int) -> bool:
+    """Whether the column holds accuracies, which stand decimal under decimal with their spread beside them."""
+    return any(row[place].spread is not None for row in grid.rows)
+
+
+def _column(names: bool, measured: bool) -> str:
+    if measured:
+        return r"S[table-format=1.4]@{\,}l"
+    return "l" if names else "r"
+
+
+def _head(name: str, measured: bool) -> str:
+    return rf"\multicolumn{{2}}{{c}}{{{_escaped(name)}}}" if measured else _escaped(name)
+
+
 def _line(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Cell) -> str:
-    return COMMANDS[cell.emphasis] % _escaped(cell.text) + "".join(map(_sign, cell.marks))
+def _cell(cell: Cell, measured: bool) -> str:
+    marks = "".join(map(_sign, cell.marks))
+    if not measured:
+        return COMMANDS[cell.emphasis] % _escaped(cell.text) + marks
+    if cell.number is None:
+        return rf"{{{_escaped(cell.text)}}} & {marks}"
+    number, _, spread = cell.text.partition(" ")
+    # Braces show siunitx no number, so emphasis stays the author's; as wide as its neighbours, it stands among them.
+    shown = number if cell.emphasis == "plain" else f"{{{COMMANDS[cell.emphasis] % number}}}"
+    return rf"{shown} & {{\footnotesize {_escaped(spread)}}}{marks}"
 
 
 def _sign(mark: str) -> str:

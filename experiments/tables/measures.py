@@ -30,6 +30,11 @@ class Measure:
     deviation: float | None = None
     interval: Interval | None = None
 
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """The deviation, else the two ends of the interval; empty where neither is known."""
+        return (self.deviation,) if self.deviation is not None else self.interval or ()
+
     def __str__(self) -> str:
         if self.deviation is not None:
             return f"{accuracy(self.mean)} ± {accuracy(self.deviation)}"

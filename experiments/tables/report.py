@@ -8,7 +8,7 @@ from experiments.runs.read import Run
 from experiments.tables.caption import caption
 from experiments.tables.columns import Column, make_column
 from experiments.tables.comparable import some
-from experiments.tables.costs import USUAL, cost_texts, headers
+from experiments.tables.costs import USUAL, cost_cells, headers
 from experiments.tables.grid import Cell, Grid, Report
 from experiments.tables.picking import Trials
 from experiments.tables.rows import Label, Row
@@ -64,12 +64,12 @@ def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dic
     seeds = ("seeds",) if len({len(row.done) for row in content.rows if row.done}) > 1 else ()
     seeds = (*seeds, "trials") if content.trials else seeds
     header = (*(content.keys or ("run",)), *content.metrics, *seeds, *headers(content.costs))
-    rows, costs = [], cost_texts(content.rows, content.costs)
+    rows, costs = [], cost_cells(content.rows, content.costs)
     for row in content.rows:
         count = [Cell(str(len(row.done)))] if "seeds" in seeds else []
         count += [Cell(str(content.trials[row.label].count))] if content.trials else []
         cells = [_accuracy_cell(row, column) for column in columns]
-        rows.append((*_names(row, content, reasons), *cells, *count, *map(Cell, costs[row.label])))
+        rows.append((*_names(row, content, reasons), *cells, *count, *costs[row.label]))
     return Grid(content.title, header, tuple(rows), max(1, len(content.keys)))
 
 
@@ -91,7 +91,7 @@ def _accuracy_cell(row: Row, column: Column) -> Cell:
         marks.append(EQUAL)
     if row.label in column.to_reference and column.to_reference[row.label].significant:
         marks.append(DIFFERENT)
-    return Cell(str(measured), column.emphasis(row.label), tuple(marks))
+    return Cell(str(measured), column.emphasis(row.label), tuple(marks), measured.mean, measured.spread)
 
 
 def _differences(content: Content, columns: Sequence[Column]) -> Iterator[Grid]:

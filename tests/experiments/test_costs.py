@@ -3,7 +3,8 @@
 import pytest
 
 from experiments.runs.read import Run
-from experiments.tables.costs import COSTS, cost_texts, require_costs, tpme
+from experiments.tables.costs import COSTS, cost_cells, require_costs, tpme
+from experiments.tables.grid import Cell
 from experiments.tables.rows import Row, TableError
 from tests.experiments.fabricated import three_seeds
 from tests.experiments.tabulated import refusal, table
@@ -36,7 +37,7 @@ def test_what_all_rows_share_does_not_count():
 
 def test_an_energy_is_told_in_watt_hours_and_nothing_as_nothing():
     drawn = Row(("lora",), (Run("lora", "done", cost={"energy_joules": 7200.0}),), ())
-    assert cost_texts([drawn], ["energy", "flops"]) == {("lora",): ["2 Wh", "-"]}
+    assert cost_cells([drawn], ["energy", "flops"]) == {("lora",): [Cell("2 Wh", number=7200.0), Cell("-")]}
 
 
 def test_a_table_shows_the_columns_that_were_asked_for(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """One small report in each form: golden texts of two cells that a person can check, and structure."""
 
+import csv
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from experiments.tables.console import show
+from experiments.tables.csv_form import csv_text
 from experiments.tables.grid import Cell, Grid, Report
 from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
@@ -20,8 +22,12 @@ REPORT = Report(
             title="R&D_1",
             header=("head", "test/hr@10", "of all"),
             rows=(
-                (Cell("graph"), Cell("0.5000 ± 0.1000", "best"), Cell("0.33%")),
-                (Cell("a|b", marks=("†",)), Cell("0.2 [0.1, 0.3]", "second", ("≈", "*")), Cell("100%")),
+                (Cell("graph"), Cell("0.5000 ± 0.1000", "best", (), 0.5, (0.1,)), Cell("0.33%")),
+                (
+                    Cell("a|b", marks=("†",)),
+                    Cell("0.2 [0.1, 0.3]", "second", ("≈", "*"), 0.2, (0.1, 0.3)),
+                    Cell("100%", number=1.0),
+                ),
             ),
             names=1,
         ),
@@ -43,16 +49,16 @@ Loss softmax.
 - (a) failed: no_part.
 """
 
-LATEX = r"""% \usepackage{booktabs}
+LATEX = r"""% \usepackage{booktabs,siunitx}
 \begin{table}
 \centering
 \caption{R\&D\_1. Loss softmax. \textsuperscript{$\approx$} p $<$ 0.05 \textsuperscript{(a)} failed: no\_part.}
-\begin{tabular}{lrr}
+\begin{tabular}{lS[table-format=1.4]@{\,}lr}
 \toprule
-head & test/hr@10 & of all \\
+head & \multicolumn{2}{c}{test/hr@10} & of all \\
 \midrule
-graph & \textbf{0.5000 $\pm$ 0.1000} & 0.33\% \\
-a|b\textsuperscript{$\dagger$} & \underline{0.2 {[}0.1, 0.3{]}}\textsuperscript{$\approx$}\textsuperscript{*} & 100\% \\
+graph & {\textbf{0.5000}} & {\footnotesize $\pm$ 0.1000} & 0.33\% \\
+a\textsuperscript{$\dagger$} & {\underline{0.2}} & {\footnotesize {[}0, 1{]}}\textsuperscript{$\approx$}\textsuperscript{*} & 100\% \\
 \bottomrule
 \end{tabular}
 \end{table}
@@ -113,14 +119,35 @@ def test_every_form_says_the_same(tmp_path, capsys):
 
 
 def test_latex_rows_have_as_many_cells_as_columns(tmp_path, capsys):
+    """A cell over two columns counts twice."""
     assert main([str(three_seeds(tmp_path)), "--format", "latex"]) == 0
     text = capsys.readouterr().out
-    tables = re.findall(r"\\begin\{tabular\}\{([lr]+)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
+    tables = re.findall(r"\\begin\{tabular\}\{([^\n]*)\}\n(.*?)\\end\{tabular\}", text, re.DOTALL)
     assert len(tables) == 2
     for columns, body in tables:
+        wanted = len(re.sub(r"\[.*?\]|@\{.*?\}", "", columns))
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-        assert {len(re.split(r"(?<!\\)&", line)) for line in rows} == {len(columns)}
+        found = {len(re.split(r"(?<!\\)&", line)) + line.count(r"\multicolumn{2}") for line in rows}
+        assert found == {wanted}
     assert text.count("{") == text.count("}")
+
+
+def test_other_programs_get_numbers_and_not_words():
+    assert csv_text(REPORT).splitlines() == [
+        "head,test/hr@10,test/hr@10 sd,test/hr@10 low,test/hr@10 high,test/hr@10 marks,of all",
+        "graph,0.5,0.1,,,,0.33%",
+        "a|b,0.2,,0.1,0.3,≈ *,1.0",
+    ]
+
+
+def test_values_of_a_sweep_are_read_back_unrounded(tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    assert main([str(three_seeds(tmp_path)), "--format", "csv", "--out", str(out)]) == 0
+    rows = {row["strategy"]: row for row in csv.DictReader(out.read_text().splitlines())}
+    assert float(rows["lora"]["test/ndcg@10"]) == pytest.approx(0.5, abs=1e-12)
+    assert float(rows["lora"]["test/ndcg@10 sd"]) == pytest.approx(0.1, abs=1e-12)
+    assert float(rows["full"]["peak memory"]) == 1.5 * 2**30
+    assert float(rows["full"]["epoch"]) == 125.0
 
 
 def test_latex_compiles(tmp_path, capsys):
@@ -128,7 +155,7 @@ def test_latex_compiles(tmp_path, capsys):
         pytest.skip("no pdflatex on this machine")
     out = tmp_path / "table.tex"
     assert main([str(three_seeds(tmp_path)), "--format", "latex", "--out", str(out)]) == 0
-    whole = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table.tex}\end{document}"
+    whole = r"\documentclass{article}\usepackage{booktabs,siunitx}\begin{document}\input{table.tex}\end{document}"
     (tmp_path / "paper.tex").write_text(whole)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
