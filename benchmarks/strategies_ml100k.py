@@ -74,7 +74,7 @@ def seeded_again(picked: Sequence[Run]) -> list[list[str]]:
 def write(manifests: Sequence[Path], folder: Path) -> None:
     """Table, figure and evidence."""
     paths, how = list(map(str, manifests)), ["--by", "strategy", "--pick", "rate"]
-    table = ["--format", "markdown", "--out", str(folder / "table.md")]
+    table = ["--title", folder.name, "--format", "markdown", "--out", str(folder / "table.md")]
     if any(one.settings().get("strategy") == REFERENCE for one in runs_of(manifests)):
         table += ["--reference", f"strategy={REFERENCE}"]
     run("experiments.tabulate", [*paths, *how, *table])

@@ -1,12 +1,13 @@
 """What programs share that make a table of many runs: several sweeps at a time, and evidence of what they found."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.checking import run
+from experiments.config.compose import FOLDERS
+from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_sweep
 
 QUIET = ("logger=none", "callbacks.learning_rate=null", "callbacks.progress=null", "callbacks.startup_table=null")
@@ -35,8 +36,17 @@ def runs_of(manifests: Sequence[Path]) -> list[Run]:
 
 
 def keep_evidence(manifests: Sequence[Path], folder: Path) -> None:
-    """A copy of each run's result.json, by the run's id."""
+    """A copy of each run's result.json, by the run's id, in which folders of this machine are called by what lies in
+    them: a result says nothing of where it was made."""
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for one in runs_of(manifests):
         if one.folder is not None and (one.folder / "result.json").is_file():
-            shutil.copy(one.folder / "result.json", folder / "runs" / f"{one.id}.json")
+            text = (one.folder / "result.json").read_text(encoding="utf-8")
+            (folder / "runs" / f"{one.id}.json").write_text(_without_places(text, one), encoding="utf-8")
+
+
+def _without_places(text: str, one: Run) -> str:
+    for name in FOLDERS:
+        place = one.config.get(name)
+        text = text.replace(str(place), name.removesuffix("_dir")) if place else text
+    return text.replace(str(ROOT), ".")

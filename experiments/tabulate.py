@@ -89,7 +89,7 @@ def tabulate(options: argparse.Namespace) -> Report:
     rows = make_rows(runs, keys)
     return make_report(
         Content(
-            title=_title(options.paths),
+            title=options.title or _title(options.paths),
             keys=keys,
             rows=tuple(rows),
             metrics=tuple(options.metrics),
@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--costs", nargs="*", default=list(USUAL), metavar="NAME", help=f"default: {' '.join(USUAL)}")
     add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
     add("--format", choices=tuple(FORMS), default=CONSOLE, help="console also writes Markdown")
+    add("--title", metavar="WORDS", help="default: the names of the first three PATHs")
     add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")
     add("--mixed", action="store_true", help="allow runs of different data or protocols in one table, untested")
     return parser

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.figures.labels import write_names
 from experiments.figures.points import INTERVAL, Level, Point, front, levels_of, points_of, short_names
 from experiments.figures.style import COLOURS, FAINT, figure, logarithmic
 from experiments.tables.rows import Row, TableError
@@ -21,26 +22,27 @@ def draw_pareto(rows: Sequence[Row], metric: str, path: Path) -> None:
     if not all(panels.values()):
         raise TableError(f"no finished row has both {metric} and {' and '.join(COSTS)}")
     with figure(path, 11.6, 5.2) as made:
-        for axes, (cost, points) in zip(made.subplots(1, len(panels), sharey=True), panels.items(), strict=True):
+        drawn = list(zip(made.subplots(1, len(panels), sharey=True), panels.items(), strict=True))
+        for axes, (cost, points) in drawn:
             _panel(axes, points, metric)
             _levels(axes, levels_of(rows, metric, cost))
             axes.set_xlabel(COSTS[cost])
         made.axes[0].set_ylabel(metric)
         joined = "joined: no row that trains is better at the same cost or a lower one"
         made.suptitle(f"Accuracy against cost; {joined}. Bars: {INTERVAL}", fontsize=10)
+        for axes, (_, points) in drawn:
+            names = short_names([point.name for point in points])
+            write_names(made, axes, {names[point.name]: (max(point.x, LEAST), point.y) for point in points})
 
 
 def _panel(axes: Any, points: Sequence[Point], metric: str) -> None:
-    best, names = front(points, metric), short_names([point.name for point in points])
+    best = front(points, metric)
     logarithmic(axes)
     for point in points:
         chosen = point in best
         place, colour = max(point.x, LEAST), COLOURS[0] if chosen else BEATEN
-        axes.plot([place, place], [point.low, point.high], color=FAINT, linewidth=1.2, zorder=1)
+        axes.plot([place, place], [point.low, point.high], color=FAINT, linewidth=0.8, zorder=1)
         axes.plot([place], [point.y], "o", color=colour, markersize=6 if chosen else 4, zorder=3)
-        axes.annotate(
-            names[point.name], (place, point.y), xytext=(4, 3), textcoords="offset points", fontsize=7, zorder=4
-        )
     axes.plot([max(point.x, LEAST) for point in best], [point.y for point in best], color=COLOURS[0], zorder=2)
 
 

@@ -9,6 +9,9 @@ import pytest
 
 from benchmarks import label_efficiency, strategies_ml100k
 from benchmarks.strategies_ml100k import MONITOR, every_strategy, seeded_again
+from benchmarks.sweeping import keep_evidence
+from experiments.runs.provenance import ROOT
+from tests.experiments.fabricated import write_run, write_sweep
 
 
 def trial(strategy: str, rate: str, valid: float, status: str = "done") -> SimpleNamespace:
@@ -38,6 +41,19 @@ def test_each_share_of_labels_has_its_lengths() -> None:
     assert label_efficiency.EPOCHS.keys() == label_efficiency.PARENTS_EPOCHS.keys()
     assert list(label_efficiency.EPOCHS) == sorted(label_efficiency.EPOCHS)
     assert set(label_efficiency.STRATEGIES) <= set(every_strategy())
+
+
+def test_evidence_says_nothing_of_the_machine_that_it_was_made_on(tmp_path: Path) -> None:
+    place = tmp_path / "runs"
+    folders = {"data_dir": f"{tmp_path}/corpora", "runs_dir": str(place), "cache_dir": f"{place}/cache"}
+    changes = {**folders, "source": {"data_dir": folders["data_dir"]}, "code": f"{ROOT}/conf"}
+    write_run(place, "lora", changes=changes)
+    keep_evidence([write_sweep(place, "one", [("lora", ["strategy=lora"])])], tmp_path / "kept")
+    kept = json.loads((tmp_path / "kept" / "runs" / "lora.json").read_text())
+    assert [kept["config"][name] for name in folders] == ["data", "runs", "runs/cache"]
+    assert kept["config"]["source"] == {"data_dir": "data"}
+    assert kept["config"]["code"] == "./conf"
+    assert kept["metrics"] == json.loads((place / "lora" / "result.json").read_text())["metrics"]
 
 
 @pytest.mark.slow

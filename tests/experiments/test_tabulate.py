@@ -223,3 +223,9 @@ def test_what_a_kill_left_of_a_discarded_run_is_no_row(tmp_path, capsys):
     write_run(tmp_path, ".a-discarded", seed=1)
     lines = table(capsys, tmp_path)
     assert any("Seeds: 0." in line for line in lines)
+
+
+def test_a_table_has_the_name_that_it_is_given(tmp_path, capsys):
+    manifest = three_seeds(tmp_path)
+    assert table(capsys, manifest)[0] == "**strategies**"
+    assert table(capsys, manifest, "--title", "Which way is worth it?")[0] == "**Which way is worth it?**"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PICTURES = {".png", ".svg"}
+PICTURES = {".pdf", ".png", ".svg"}
 LARGEST_TEXT = 120_000
 LARGEST_PICTURE = 1_000_000
 
