@@ -74,6 +74,11 @@ def print_table(options: argparse.Namespace) -> None:
 
 def tabulate(options: argparse.Namespace) -> Report:
     """The report that the options ask for. Raises `DataError` or `TableError`."""
+    return make_report(content_of(options))
+
+
+def content_of(options: argparse.Namespace) -> Content:
+    """What the report shows, for programs that show it in another way. Raises `DataError` or `TableError`."""
     found = collect(options.paths)
     require_metrics(options.metrics, found)
     require_costs(options.costs)
@@ -87,25 +92,30 @@ def tabulate(options: argparse.Namespace) -> Report:
         picked = pick(runs, keys, options.pick, options.monitor)
         runs, trials, keys = list(picked.runs), picked.trials, (*keys, *options.pick)
     rows = make_rows(runs, keys)
-    return make_report(
-        Content(
-            title=options.title or _title(options.paths),
-            keys=keys,
-            rows=tuple(rows),
-            metrics=tuple(options.metrics),
-            reference=find_row(options.reference, rows, keys) if options.reference else None,
-            paired=are_comparable(runs),
-            source=source_digest(),
-            trials=trials,
-            monitor=options.monitor,
-            unmeasured=tuple(unmeasured),
-            costs=tuple(options.costs),
-        )
+    return Content(
+        title=options.title or _title(options.paths),
+        keys=keys,
+        rows=tuple(rows),
+        metrics=tuple(options.metrics),
+        reference=find_row(options.reference, rows, keys) if options.reference else None,
+        paired=are_comparable(runs),
+        source=source_digest(),
+        trials=trials,
+        monitor=options.monitor,
+        unmeasured=tuple(unmeasured),
+        costs=tuple(options.costs),
     )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m experiments.tabulate", description=(__doc__ or "").splitlines()[0])
+    add_options(parser)
+    parser.add_argument("--format", choices=tuple(FORMS), default=CONSOLE, help="console also writes Markdown")
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which runs, in which rows, measured and compared how: of every program that shows a table."""
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="a sweep's manifest, a folder of runs, or a run's folder")
     add(
@@ -124,11 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--costs", nargs="*", default=list(USUAL), metavar="NAME", help=f"default: {' '.join(USUAL)}")
     add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
-    add("--format", choices=tuple(FORMS), default=CONSOLE, help="console also writes Markdown")
     add("--title", metavar="WORDS", help="default: the names of the first three PATHs")
     add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")
     add("--mixed", action="store_true", help="allow runs of different data or protocols in one table, untested")
-    return parser
 
 
 def _title(paths: Sequence[Path]) -> str:

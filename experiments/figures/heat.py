@@ -1,6 +1,6 @@
 """How much a metric depends on two settings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ def draw_heat(rows: Sequence[Row], x: str, y: str, metric: str, path: Path) -> N
     found = {row.label: value.mean for row in rows if (value := measure(row, metric)) is not None}
     if len(found) < 2:
         raise TableError(f"a heat map wants several values of {x} and {y} with {metric}; there is {len(found)}")
-    across, down = (_sorted({label[place] for label in found}) for place in (1, 0))
+    across, down = (_sorted(label[place] for label in found) for place in (1, 0))
     values = np.array([[found.get((one, other), np.nan) for other in across] for one in down])
-    with figure(path, 1.6 + 0.9 * len(across), 1.2 + 0.55 * len(down)) as made:
+    with figure(path, 1.6 + 0.9 * len(across), 1.2 + 0.32 * len(down)) as made:
         axes = made.subplots()
         picture = axes.imshow(values, cmap="cividis", aspect="auto")  # read alike with any colour vision
         axes.grid(visible=False)
@@ -35,8 +35,10 @@ def draw_heat(rows: Sequence[Row], x: str, y: str, metric: str, path: Path) -> N
         made.colorbar(picture, label=metric)
 
 
-def _sorted(values: set[str]) -> list[str]:
+def _sorted(values: Iterable[str]) -> list[str]:
+    """By number where they are numbers, else in the order of first sight."""
+    distinct = list(dict.fromkeys(values))
     try:
-        return sorted(values, key=float)
+        return sorted(distinct, key=float)
     except ValueError:
-        return sorted(values)
+        return distinct

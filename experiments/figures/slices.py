@@ -37,6 +37,7 @@ def draw_slices(rows: Sequence[Row], metric: str, path: Path) -> None:
             )
             axes.set_xlabel(f"{title} (queries)")
         drawn[0].set_ylabel(metric)
+        drawn[0].set_title("Lines: from the lowest seed to the highest", fontsize=8)
         drawn[0].legend(frameon=False, fontsize=8)
 
 

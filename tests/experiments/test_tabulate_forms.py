@@ -25,7 +25,7 @@ REPORT = Report(
                 (Cell("graph"), Cell("0.5000 ± 0.1000", "best", (), 0.5, (0.1,)), Cell("0.33%")),
                 (
                     Cell("a|b", marks=("†",)),
-                    Cell("0.2 [0.1, 0.3]", "second", ("≈", "*"), 0.2, (0.1, 0.3)),
+                    Cell("0.2 [0, 1]", "second", ("≈",), 0.2, (0.0, 1.0)),
                     Cell("100%", number=1.0),
                 ),
             ),
@@ -41,7 +41,7 @@ MARKDOWN = r"""**R&D_1**
 | head | test/hr@10 | of all |
 | :-- | --: | --: |
 | graph | **0.5000 ± 0.1000** | 0.33% |
-| a\|b † | <u>0.2 [0.1, 0.3]</u> ≈ \* | 100% |
+| a\|b † | <u>0.2 [0, 1]</u> ≈ | 100% |
 
 Loss softmax.
 
@@ -58,7 +58,7 @@ LATEX = r"""% \usepackage{booktabs,siunitx}
 head & \multicolumn{2}{c}{test/hr@10} & of all \\
 \midrule
 graph & {\textbf{0.5000}} & {\footnotesize $\pm$ 0.1000} & 0.33\% \\
-a\textsuperscript{$\dagger$} & {\underline{0.2}} & {\footnotesize {[}0, 1{]}}\textsuperscript{$\approx$}\textsuperscript{*} & 100\% \\
+a|b\textsuperscript{$\dagger$} & {\underline{0.2}} & {\footnotesize {[}0, 1{]}}\textsuperscript{$\approx$} & 100\% \\
 \bottomrule
 \end{tabular}
 \end{table}
@@ -66,12 +66,12 @@ a\textsuperscript{$\dagger$} & {\underline{0.2}} & {\footnotesize {[}0, 1{]}}\te
 
 CONSOLE = """\
 R&D_1
-┏━━━━━━━┳━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━┓
-┃ head  ┃         test/hr@10 ┃ of all ┃
-┡━━━━━━━╇━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━┩
-│ graph │    0.5000 ± 0.1000 │  0.33% │
-│ a|b † │ 0.2 [0.1, 0.3] ≈ * │   100% │
-└───────┴────────────────────┴────────┘
+┏━━━━━━━┳━━━━━━━━━━━━━━━━━┳━━━━━━━━┓
+┃ head  ┃      test/hr@10 ┃ of all ┃
+┡━━━━━━━╇━━━━━━━━━━━━━━━━━╇━━━━━━━━┩
+│ graph │ 0.5000 ± 0.1000 │  0.33% │
+│ a|b † │    0.2 [0, 1] ≈ │   100% │
+└───────┴─────────────────┴────────┘
 Loss softmax.
 ≈ p < 0.05
 (a) failed: no_part.
@@ -100,7 +100,7 @@ def test_console():
 def test_a_terminal_shows_the_best_bold_and_the_second_underlined():
     shown = printed(force_terminal=True, color_system="standard")
     assert "\x1b[1m0.5000 ± 0.1000\x1b[0m" in shown
-    assert "\x1b[4m0.2 [0.1, 0.3]\x1b[0m" in shown
+    assert "\x1b[4m0.2 [0, 1]\x1b[0m" in shown
 
 
 def test_a_narrow_terminal_loses_no_digit():
@@ -136,7 +136,7 @@ def test_other_programs_get_numbers_and_not_words():
     assert csv_text(REPORT).splitlines() == [
         "head,test/hr@10,test/hr@10 sd,test/hr@10 low,test/hr@10 high,test/hr@10 marks,of all",
         "graph,0.5,0.1,,,,0.33%",
-        "a|b,0.2,,0.1,0.3,≈ *,1.0",
+        "a|b,0.2,,0.0,1.0,≈,1.0",
     ]
 
 
