@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.figures.points import name_of
 from experiments.figures.style import COLOURS, MARKERS, figure
 from experiments.runs.read import Run
 from experiments.tables.rows import Row, TableError
@@ -16,7 +17,7 @@ BAND = "from the lowest seed to the highest"
 def draw_learning(rows: Sequence[Row], metric: str, path: Path) -> None:
     """The mean over seeds after each epoch, as long as all seeds of the row trained. Raises `TableError` where no run
     kept what it measured."""
-    curves = {", ".join(row.label): found for row in rows if len(found := curve_of(row, metric))}
+    curves = {name_of(row): found for row in rows if len(found := curve_of(row, metric))}
     if not curves:
         raise TableError(f"no run has {metric} epoch by epoch; runs keep it in epochs.json")
     with figure(path, 7.2, 4.6) as made:

@@ -37,6 +37,11 @@ class Level:
     high: float
 
 
+def name_of(row: Row) -> str:
+    """Its label, else the id of its first run."""
+    return ", ".join(part for part in row.label if part != NOTHING) or row.done[0].id
+
+
 def points_of(rows: Sequence[Row], metric: str, x: str) -> list[Point]:
     """One point for each row that has the metric and x, the name of a cost such as trainable_share, or of a setting of
     the configuration with a number such as datamodule.few_shot.share."""
@@ -44,7 +49,7 @@ def points_of(rows: Sequence[Row], metric: str, x: str) -> list[Point]:
     for row in rows:
         place, heights = _place(row, x), _heights(row, metric)
         if heights is not None and place is not None:
-            found.append(Point(_name(row), place, *heights))
+            found.append(Point(name_of(row), place, *heights))
     return found
 
 
@@ -54,7 +59,7 @@ def levels_of(rows: Sequence[Row], metric: str, x: str) -> list[Level]:
     for row in rows:
         heights = _heights(row, metric)
         if heights is not None and _place(row, x) is None:
-            found.append(Level(_name(row), *heights))
+            found.append(Level(name_of(row), *heights))
     return found
 
 
@@ -80,10 +85,6 @@ def _heights(row: Row, metric: str) -> tuple[float, float, float] | None:
     if measured is None:
         return None
     return measured.mean, *(interval_over_queries(row, metric) or (measured.mean, measured.mean))
-
-
-def _name(row: Row) -> str:
-    return ", ".join(part for part in row.label if part != NOTHING) or row.done[0].id
 
 
 def _place(row: Row, x: str) -> float | None:

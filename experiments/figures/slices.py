@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.figures.points import name_of
 from experiments.figures.style import COLOURS, MARKERS, figure
 from experiments.tables.rows import Row, TableError
 
@@ -51,5 +52,5 @@ def _row(axes: Any, row: Row, keys: Sequence[str], place: int, rows: int) -> Non
         *(at, values.mean(axis=0), MARKERS[place % len(MARKERS)]),
         color=colour,
         markersize=5,
-        label=", ".join(row.label),
+        label=name_of(row),
     )

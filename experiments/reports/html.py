@@ -79,7 +79,8 @@ def _table(grid: Grid) -> str:
         "<tr>" + "".join(_cell(cell, place < grid.names) for place, cell in enumerate(row)) + "</tr>"
         for row in grid.rows
     )
-    return f'<div class="scroll"><table class="sortable"><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
+    table = f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
+    return f'<div class="scroll"><table class="sortable">{table}</table></div>'
 
 
 def _name(names: bool) -> str:
@@ -104,7 +105,7 @@ def _figures(pictures: Sequence[Picture]) -> str:
 
 
 def _lines() -> str:
-    note = "One line a run, from what it was set to, to what came of it and what it cost; a line says its run when pointed at."
+    note = "One line a run, from what it was set to, to what came of it and what it cost. Point at a line for its run."
     return f'<p class="note">{note}</p><div id="lines" class="scroll"></div>'
 
 

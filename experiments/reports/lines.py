@@ -68,5 +68,5 @@ def _setting(word: str) -> Value:
 def _axis(name: str, values: Sequence[Value]) -> dict[str, Any]:
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, int | float) for value in known):
-        return {"name": name, "low": min(known), "high": max(known)}  # type: ignore[type-var]
+        return {"name": name, "low": min(known), "high": max(known)}
     return {"name": name, "words": list(dict.fromkeys(map(str, known)))}

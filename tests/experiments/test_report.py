@@ -1,0 +1,159 @@
+"""The page of a sweep: what it says, that it needs nothing from outside, and that a browser can work with it."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from experiments.report import main
+from experiments.reports.lines import Lines, lines_of
+from experiments.runs.read import Run
+from tests.experiments.fabricated import three_seeds, write_failed, write_run
+
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The file of six finished runs and a failed one."""
+    root = tmp_path_factory.mktemp("report")
+    three_seeds(root)
+    write_failed(root, "prefix-0", "prefix", message="it <broke> & fell")
+    for name in ("lora-0", "lora-1", "lora-2"):
+        epochs = [{"epoch": epoch, "valid/ndcg@10": 0.1 * epoch} for epoch in range(3)]
+        (root / name / "epochs.json").write_text(json.dumps(epochs))
+    out = root / "page.html"
+    assert main([str(root), "--by", "strategy", "--reference", "strategy=full", "--out", str(out)]) == 0
+    return out
+
+
+class Elements(HTMLParser):
+    """Checks that every element is closed in its turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("href", "src") and value]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_every_element_is_closed_and_nothing_is_fetched(page):
+    parser = Elements()
+    parser.feed(page.read_text())
+    assert parser.open == []
+    assert len(parser.links) > 5
+    assert [link for link in parser.links if not link.startswith(("#", "data:"))] == []
+    assert re.findall(r"(?:src|href|url\()\s*=?\s*[\"']?https?:", page.read_text()) == []
+
+
+def test_what_a_run_says_is_text_and_no_markup(page):
+    text = page.read_text()
+    assert "it &lt;broke&gt; &amp; fell" in text
+    assert "<broke>" not in text
+
+
+def test_every_run_has_a_place_of_its_own(page):
+    text = page.read_text()
+    runs = [f"{name}-{seed}" for name in ("lora", "full") for seed in range(3)] + ["prefix-0"]
+    assert [run for run in runs if text.count(f'<details id="run-{run}">') != 1] == []
+    assert "6 of 7 runs are done." in text
+
+
+def test_figures_are_those_that_the_runs_can_fill(page, tmp_path, capsys):
+    text = page.read_text()
+    assert text.count("data:image/svg+xml;base64,") == 4
+    write_run(tmp_path, "lora")
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "no figure of valid/ndcg@10 after each epoch" in said.err
+    assert said.out.splitlines()[-1] == str(tmp_path / "table.html")
+
+
+def test_lines_run_over_words_and_numbers():
+    cost = {"seconds_per_epoch": 5.0}
+    runs = [
+        Run("a", "done", None, ("strategy=lora", "rank=8"), {"head": {}}, {"test/ndcg@10": 0.5}, cost=cost),
+        Run("b", "done", None, ("strategy=full",), {"head": {}}, {"test/ndcg@10": 0.25}, cost=cost),
+        Run("c", "failed", None, ("strategy=ia3",)),
+    ]
+    lines = lines_of(runs, ["strategy", "rank"], ["test/ndcg@10"], ["seconds_per_epoch"])
+    assert lines == Lines(
+        ("strategy", "rank", "test/ndcg@10", "seconds_per_epoch"),
+        {"a": ("lora", 8.0, 0.5, 5.0), "b": ("full", None, 0.25, 5.0)},
+    )
+    record = lines.record()
+    assert record["axes"][:3] == [
+        {"name": "strategy", "words": ["lora", "full"]},
+        {"name": "rank", "low": 8.0, "high": 8.0},
+        {"name": "test/ndcg@10", "low": 0.25, "high": 0.5},
+    ]
+    assert len({line["colour"] for line in record["lines"]}) == 2
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium without network."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened.new_context(offline=True)
+        opened.close()
+
+
+@pytest.fixture
+def shown(browser, page):
+    """The page in the browser; whatever it complains of fails the test."""
+    tab, complaints = browser.new_page(), []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("requestfailed", lambda request: complaints.append(request.url))
+    tab.goto(page.as_uri())
+    yield tab
+    tab.close()
+    assert complaints == []
+
+
+def names(tab):
+    return tab.locator("#results table.sortable").first.locator("tbody tr:visible td:first-child").all_inner_texts()
+
+
+def test_a_click_on_a_head_sorts_and_another_turns_it_round(shown):
+    head = shown.locator("#results th", has_text="test/ndcg@10").first
+    head.locator("button").click()
+    assert names(shown) == ["full", "lora", "prefix(a)"]
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").click()
+    assert names(shown)[-2:] == ["lora", "full"]
+    assert head.get_attribute("aria-sort") == "descending"
+
+
+def test_rows_are_filtered_by_what_they_say(shown):
+    shown.get_by_label("filter rows").fill("LORA 0.5")
+    assert names(shown) == ["lora"]
+    shown.get_by_label("filter rows").fill("")
+    assert len(names(shown)) == 3
+
+
+def test_a_link_to_a_run_opens_it(shown):
+    place = shown.locator("#run-lora-1")
+    assert place.get_attribute("open") is None
+    shown.evaluate("location.hash = 'run-lora-1'")
+    place.get_by_text("test/ndcg@10").first.wait_for(state="visible")
+
+
+def test_a_line_is_drawn_for_every_finished_run(shown):
+    assert shown.locator("#lines path").count() == 6
+    assert shown.locator("#lines path title").first.text_content() in {
+        f"{n}-{s}" for n in ("lora", "full") for s in range(3)
+    }
