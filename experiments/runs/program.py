@@ -16,6 +16,7 @@ from experiments.runs.attempt import attempt
 from experiments.runs.launchers import jobs_at_a_time
 from experiments.runs.outlook import foretell
 from experiments.runs.plan import plan
+from experiments.runs.ray_launcher import register
 
 
 def make_run(config: DictConfig) -> bool:
@@ -51,6 +52,7 @@ def run_program(task: Callable[[], object]) -> None:
     """Call what `hydra.main` made. Hydra is asked to raise, so that a misspelt override reads like every other
     fault."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    register()
     try:
         with as_config_error():
             task()
