@@ -48,6 +48,7 @@ def run_program(task: Callable[[], object]) -> None:
     """Call what `hydra.main` made. Hydra is asked to raise, so that a misspelt override reads like every other
     fault."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
     try:
         with as_config_error():
             task()
