@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from experiments.tabulate import main
-from tests.experiments.fabricated import NDCG, config, few_labels, three_seeds, write_failed, write_json, write_run, write_sweep
+from tests.experiments.fabricated import (
+    NDCG,
+    config,
+    few_labels,
+    three_seeds,
+    write_failed,
+    write_json,
+    write_run,
+    write_sweep,
+)
 from tests.experiments.tabulated import refusal, row, table
 
 
