@@ -13,6 +13,7 @@ docs/results/label_efficiency when it ends.
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.checking import data_dir, run
@@ -48,7 +49,7 @@ def main() -> int:
     data_dir()
     untrained = at_once([UNTRAINED], 1)
     plain = curves("labels", {share: [] for share in EPOCHS}, chosen.workers, chosen.epochs)
-    models = {share: [adapted_by(share, chosen.epochs)] for share in EPOCHS}
+    models = adapted_models(chosen.workers, chosen.epochs)
     adapted = curves("adapted", models, chosen.workers, chosen.epochs)
     write(plain, adapted, untrained, chosen.results)
     return 0
@@ -67,6 +68,14 @@ def curves(name: str, models: Mapping[float, list[str]], workers: int, epochs: i
     parents = {share: [*models[share], runs_of([head])[0].id] for share, head in zip(EPOCHS, heads, strict=True)}
     tuned = [words(share, "all", EPOCHS[share], parents[share]) for share in EPOCHS]
     return at_once([[*one, f"strategy={','.join(STRATEGIES)}"] for one in tuned], workers)
+
+
+def adapted_models(workers: int, epochs: int | None) -> dict[float, list[str]]:
+    """By the share of users, the run that adapted the language model; the longest begins first."""
+    shares = sorted(EPOCHS, reverse=True)
+    with ThreadPoolExecutor(workers) as pool:
+        made = pool.map(lambda share: adapted_by(share, epochs), shares)
+        return {share: [run] for share, run in zip(shares, made, strict=True)}
 
 
 def adapted_by(share: float, epochs: int | None) -> str:

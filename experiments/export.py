@@ -3,15 +3,16 @@
     python -m experiments.export RUN_DIR FOLDER
     python -m experiments.export RUN_DIR FOLDER --merge
 
-Writes what the strategy trained in peft's format (a folder of a method that peft has not opens after one import, see
-docs/strategies.md), or with --merge an ordinary Hugging Face folder with the same output: weights, configuration
-and tokenizer, and says by how much a text's vector moved. A strategy that trains the model's own weights leaves such a
-folder either way. A model of `backbone.first_layers` is written beside an adapter, which has to be put on it and not on
-the whole one. Interest, head, a pooling that was learned and whatever else stands behind the language model stay in the
-run.
+Writes what the strategy trained in peft's format with the tokenizer (a folder of a method that peft has not opens after
+one import, see docs/strategies.md), or with --merge an ordinary Hugging Face folder with the same output: weights,
+configuration and tokenizer, and says by how much a text's vector moved. A strategy that trains the model's own weights
+leaves such a folder either way. A model of `backbone.first_layers` is written beside an adapter, which has to be put on
+it and not on the whole one. Interest, head, a pooling that was learned and whatever else stands behind the language
+model stay in the run.
 """
 
 import argparse
+import json
 import shutil
 import sys
 import warnings
@@ -73,6 +74,10 @@ def export(options: argparse.Namespace) -> None:
     with atomic_folder(target) as made:
         if adapter is not None and not options.merge:
             base = _write_adapter(adapter, node, source, made, target)
+            if base is None and "/" in name and not Path(name).exists():
+                _name_base(made, name)
+            for file in tokenizer_files(source):
+                shutil.copy(file, made)
             print(f"peft's format, to be put on {base or name}", file=sys.stderr)
         else:
             moved = _write_whole(encoder, node, source, made, _few(run.data))
@@ -95,7 +100,16 @@ def _write_adapter(adapter: "PeftModel", node: dict[str, Any], source: Path, fol
         adapter.active_peft_config.base_model_name_or_path = str(base)
     # No method here touches the embeddings; asked to find out, peft looks for the model, which is not in its place yet.
     adapter.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's card, every field of it empty
     return base
+
+
+def _name_base(folder: Path, name: str) -> None:
+    """Say on which model the adapter belongs by the name that the run had for it, where peft wrote the folder of this
+    machine that it was read from."""
+    path = folder / "adapter_config.json"
+    record = json.loads(path.read_text(encoding="utf-8")) | {"base_model_name_or_path": name}
+    path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def warn_of_silence(adapter: "PeftModel") -> None:

@@ -1,5 +1,6 @@
 """What a program says where its input is at fault: one sentence on standard error, and no traceback."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,9 +15,12 @@ def told(program: Callable[[], None], name: str) -> int:
     Warnings, too, take one line.
     """
     with warnings.catch_warnings():
-        warnings.showwarning = _tell_warning
+        warnings.showwarning = tell_warning
         try:
             program()
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read it has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # at exit Python would flush once more
         except (ValueError, OSError) as fault:
             print(f"{name}: {sentence(fault)}", file=sys.stderr)
             return 1
@@ -35,6 +39,7 @@ def sentence(fault: ValueError | OSError) -> str:
     return f"{fault.filename}: {(fault.strerror or 'cannot be used').lower()}; {way_out}"
 
 
-def _tell_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+def tell_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """One line on standard error, where a person can do something about it."""
     if issubclass(category, UserWarning):  # the others are for developers
         print(f"warning: {message}", file=sys.stderr)

@@ -8,9 +8,11 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 
+from experiments.faults import tell_warning
 from experiments.runs.folder import RunFolder
 from experiments.runs.lifeline import tie_to_parent
 from experiments.runs.result import done
@@ -59,6 +61,7 @@ def main() -> None:
             "usage: python -m experiments.job RUN_DIR, a folder that experiments.train has begun (with a config.json)"
         )
     tie_to_parent()
+    warnings.showwarning = tell_warning
     folder = RunFolder(Path(sys.argv[1]).absolute())
     with folder.occupy() if is_first() else nullcontext():
         sys.exit(run(folder))

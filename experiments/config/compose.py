@@ -10,13 +10,14 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from experiments.config.check import ConfigError, check, nodes
 from experiments.config.facts import runtime_names
 from experiments.config.signature import TargetError, nearest, signature
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+RATES = ["low", "middle", "high"]
 FOLDERS = ("data_dir", "runs_dir", "cache_dir")
 
 
@@ -51,6 +52,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as fault:
         raise ConfigError([f"{fault.full_key}: must be given"]) from fault
+    except InterpolationResolutionError as fault:  # also a ValueError, which would be told as it is
+        raise ConfigError([explain(fault)]) from fault
     assert isinstance(resolved, dict)
     _absolute(resolved)
     made = {str(key): value for key, value in resolved.items() if value is not None or key in ("name", "rerun")}
@@ -91,6 +94,9 @@ def explain(fault: Exception) -> str:
         return f"{fault.override}: words with braces want two pairs of quotes, such as 'text.pattern=\"{{title}}\"'"
     if isinstance(fault, OverrideParseException):
         return f"{fault.override}: is not an override of the form key=value ({' '.join(str(fault).split())})"
+    rate = re.search(r"Interpolation key 'learning_rates\.(.+?)' not found", str(fault))
+    if rate:
+        return f"rate={rate[1]}: there is no such rate{nearest(rate[1], RATES)}"
     cause = fault.__cause__ if isinstance(fault.__cause__, OmegaConfBaseException) else fault
     key = getattr(cause, "full_key", None) or _key_in(str(fault))
     parent = getattr(cause, "parent_node", None)
@@ -104,11 +110,21 @@ def _key_in(message: str) -> str | None:
     return found.group(1) if found else None
 
 
+def _package(group: str) -> str | None:
+    """Where the settings of a folder of conf/ stand, if at another place than its name says."""
+    heads = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (CONF / group).glob("*.yaml")]
+    places = {head.removeprefix("# @package ") for head in heads if head.startswith("# @package ")} - {"_global_"}
+    return min(places, default=None)
+
+
 def _unknown_key(key: str, parent: DictConfig) -> str:
     """A key that no YAML holds: either the class takes it all the same, and Hydra wants a +, or it is misspelt."""
     name = re.split(r"[./]", key)[-1]
     if "_target_" not in parent and not parent.keys():
         return f"{key}: no YAML lists it; a new entry wants a plus: +{key}=..."
+    package = _package(key) if key == name else None
+    if package is not None:
+        return f"{key}: its settings stand at {package}: write {package}.NAME=..."
     known = [str(word) for word in parent if not str(word).startswith("_")]
     target = parent.get("_target_")
     try:

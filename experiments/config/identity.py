@@ -72,9 +72,8 @@ def run_digest(config: dict[str, object], circumstances: Circumstances) -> str:
 
 def run_name(config: dict[str, object], choices: dict[str, str]) -> str:
     """The readable part of a run's id: the choices that a person compares by, and the seed."""
-    words = [choices.get(seam) for seam in ("datamodule", "backbone", "adaptation", "strategy", "head")]
-    if not trains(config):
-        words.append(choices.get("scorer"))
+    of_model = ("adaptation", "strategy", "head") if trains(config) or "adaptation" in config else ("scorer",)
+    words = [choices.get(seam) for seam in ("datamodule", "backbone", *of_model)]
     return "-".join([word.replace("/", "_") for word in words if word] + [f"s{config.get('seed', 0)}"])
 
 

@@ -25,7 +25,13 @@ BASE = {
 }
 """Of every picture."""
 
-STYLE = BASE | {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#ececec"}
+STYLE = BASE | {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#ececec",
+    "axes.axisbelow": True,
+}
 """Of those that show numbers on axes."""
 
 

@@ -69,7 +69,9 @@ def attempt(
             print(f"{folder.id}: finished before{stale}")
             return True
         if action == "refuse":
-            seen = f"failed {state.failures} times, see {folder.path / 'log.txt'}; rerun=all tries it again"
+            last = folder.read("result.json")["error"]
+            seen = f"failed {state.failures} times ({last['type']}: {last['message']}), see {folder.path / 'log.txt'}; "
+            seen += "once its cause is mended, rerun=all tries this and every other run of the command again"
             print(f"error: {folder.id} {seen}", file=sys.stderr)
             return False
         threads = threads_of(parallel * plan.devices)

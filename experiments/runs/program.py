@@ -53,6 +53,7 @@ def run_program(task: Callable[[], object]) -> None:
     fault."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register()
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
     try:
         with as_config_error():
             task()

@@ -48,8 +48,8 @@ def some(runs: Sequence[Run]) -> str:
 
 
 def find_row(text: str, rows: Sequence[Row], keys: Sequence[str]) -> Label:
-    """The one row that `text` names: "lora", "lora,graph" or "strategy=lora,head=graph" (then in any order, and as few
-    as it takes). Raises `TableError` where it names none or several, or a row without a finished run."""
+    """The one row that `text` names: "lora", "lora,graph" or "strategy=lora,head=graph" (then in any order); as few
+    values as it takes. Raises `TableError` where it names none or several, or a row without a finished run."""
     wanted = [part.strip() for part in text.split(",")]
     matches = [row for row in rows if _matches(row.label, wanted, keys)]
     names = [",".join(row.label) for row in rows]
@@ -64,7 +64,7 @@ def find_row(text: str, rows: Sequence[Row], keys: Sequence[str]) -> Label:
 def _matches(label: Label, wanted: Sequence[str], keys: Sequence[str]) -> bool:
     if any("=" in part for part in wanted):
         return set(wanted) <= {f"{key}={value}" for key, value in zip(keys, label, strict=True)}
-    return tuple(wanted) == label
+    return tuple(wanted) == label[: len(wanted)]
 
 
 def _data(run: Run) -> str:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any
 
 from experiments.config.identity import TRAINING_ONLY, neutral
@@ -19,13 +20,14 @@ from experiments.units import NOTHING
 
 Label = tuple[str, ...]
 
-CIRCUMSTANCES = ("precision", "world_size", "pretrained_digest")
+PRETRAINED = "pretrained_digest"
+CIRCUMSTANCES = ("precision", "world_size", PRETRAINED)
 """What determines a result beside the configuration: the entries of `provenance` by which rows may differ too."""
 
 SEED = "${seed}"
 """Stands in the word of a setting that follows the run's seed, such as datamodule.few_shot.draw=${seed}."""
 
-OF_TRAINING = (*TRAINING_ONLY, "rate", "learning_rate", "learning_rates")
+OF_TRAINING = (*TRAINING_ONLY, "strategy", "rate", "learning_rate", "learning_rates")
 """Every configuration has them, and a run that trains nothing reads none."""
 
 
@@ -105,9 +107,16 @@ def value_of(run: Run, key: str) -> str:
         return str(words[key])
     found = look_up(run.config, key)
     found = run.provenance.get(key) if found is None and key in CIRCUMSTANCES else found
+    if key == PRETRAINED and isinstance(found, Mapping):
+        return ", ".join(f"{_name_at(run, path)} ({files[:6]})" for path, files in found.items()) or NOTHING
     if isinstance(found, Mapping):
         return stem_of(found) if "_target_" in found else json.dumps(found, sort_keys=True)
     return NOTHING if found is None else str(found)
+
+
+def _name_at(run: Run, path: str) -> str:
+    """The last step of a language model's path: of a name on the hub or of a folder."""
+    return PurePath(str(look_up(run.config, path))).name
 
 
 def stem_of(part: Mapping[str, Any]) -> str:

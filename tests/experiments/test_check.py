@@ -91,6 +91,8 @@ def test_values_fit_annotations(annotation, good, bad):
         ("seed", "seed: is not an override of the form key=value"),
         ("text=null", "text=null: a seam is left out with ~text"),
         ("seed=???", "seed: must be given"),
+        ("rate=hihg", "rate=hihg: there is no such rate; did you mean 'high'?"),
+        ("few_shot.share=0.2", "few_shot: its settings stand at datamodule.few_shot"),
         ("head._target_=lightning_modules.heads.graph.GrpahHead", "did you mean 'GraphHead'?"),
     ],
 )

@@ -31,6 +31,7 @@ RUNS = {
     "attention": ["strategy=lora", "backbone.pooling=attention"],
     "first": ["strategy=lora", "backbone.first_layers=1"],
     "first_prefix": ["strategy=prefix", "backbone.first_layers=1"],
+    "minilm": ["backbone=minilm", "backbone.first_layers=null", "strategy=ia3"],
     "hybrid": ["backbone=hybrid", "backbone.text.path=tiny-bert", "strategy=top_k", "strategy.k=1"],
 }
 
@@ -98,6 +99,21 @@ def test_an_adapter_of_the_first_layers_comes_with_the_model_it_belongs_on(name,
     torch.testing.assert_close(own_forward(opened, items), vectors, rtol=0, atol=1e-5)
     assert float((own_forward(load_encoder(base), items) - vectors).abs().max()) > 1e-4
     assert len(AutoTokenizer.from_pretrained(base)) > 1000
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_names_its_model_as_the_world_does_and_brings_the_tokenizer(run_of, tmp_path):
+    assert export([str(run_of("minilm")), str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert record["base_model_name_or_path"] == "sentence-transformers/all-MiniLM-L6-v2"
+    run = load(run_of("minilm"))
+    folder = run.model.encoder.backbone.pretrained.config._name_or_path
+    opened = peft.PeftModel.from_pretrained(AutoModel.from_pretrained(folder), str(tmp_path / "out")).eval()
+    few = texts(run)
+    ours = run.model.encoder.pooled(few)
+    torch.testing.assert_close(own_forward(opened, few), ours, rtol=0, atol=1e-5 * float(ours.abs().max()))
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").vocab_size == 30522
+    assert not (tmp_path / "out" / "README.md").exists()
 
 
 def test_the_pooling_that_was_learned_is_compared_with_itself(run_of, tmp_path, capsys):

@@ -122,6 +122,14 @@ def test_where_nothing_trains_the_settings_of_training_do_not_count():
     short, long = (compose(["experiment=popularity", f"trainer.max_epochs={epochs}"]) for epochs in (1, 9))
     assert _digest(short) == _digest(long)
     assert run_name(short, {"datamodule": "simulator", "scorer": "popularity"}) == "simulator-popularity-s0"
+    untrained = {
+        "datamodule": "simulator",
+        "backbone": "minilm",
+        "scorer": "untrained",
+        "strategy": "lora",
+        "head": "dot",
+    }
+    assert run_name(compose(["experiment=untrained"]), untrained) == "simulator-minilm-untrained-s0"
 
 
 def test_a_name_can_be_read(config):

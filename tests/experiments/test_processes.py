@@ -168,6 +168,7 @@ def test_a_job_that_raises_is_a_row_the_others_are_whole_and_it_gets_a_second_at
     _, _, said = bench.train(*sweep)
     assert [record["attempts"] for record in bench.results().values() if record["status"] == "failed"] == [2, 2]
     assert said.count("failed 2 times") == 2
+    assert "failed 2 times (RuntimeError: seed 1 never works)" in said
     assert sorted(bench.trained()) == ["0 False", "1 False", "1 True", "2 False", "2 True", "3 False"]
 
 

@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from experiments.tabulate import main
-from tests.experiments.fabricated import NDCG, few_labels, three_seeds, write_failed, write_json, write_run, write_sweep
+from tests.experiments.fabricated import (
+    NDCG,
+    config,
+    few_labels,
+    three_seeds,
+    write_failed,
+    write_json,
+    write_run,
+    write_sweep,
+)
 from tests.experiments.tabulated import refusal, row, table
 
 
@@ -73,7 +82,7 @@ def test_jobs_that_are_missing_are_rows_with_their_reason(tmp_path, capsys):
     write_run(tmp_path, "a")
     write_failed(tmp_path, "b", "ia3")
     (tmp_path / "c").mkdir()
-    write_json(tmp_path / "c" / "config.json", {"seed": 0})
+    write_json(tmp_path / "c" / "config.json", config("bitfit"))
     jobs = [("a", ["strategy=lora"]), ("b", ["strategy=ia3"]), ("c", ["strategy=bitfit"]), ("d", ["strategy=prefix"])]
     lines = table(capsys, write_sweep(tmp_path, "four", [*jobs, (None, ["strategy=x"], "no such strategy\nTraceback")]))
     assert "| ia3 (a) | failed | failed | - |" in row(lines, "ia3")

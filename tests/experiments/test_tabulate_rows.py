@@ -4,7 +4,15 @@ import pytest
 
 from experiments.runs.read import read_run
 from experiments.tables.comparable import find_row
-from experiments.tables.rows import TableError, following, label_of, make_rows, naming_keys, require_known, value_of
+from experiments.tables.rows import (
+    TableError,
+    following,
+    label_of,
+    make_rows,
+    naming_keys,
+    require_known,
+    value_of,
+)
 from tests.experiments.fabricated import config, few_labels, write_run
 
 
@@ -159,8 +167,10 @@ def test_a_reference_is_found_by_value_or_by_key(tmp_path):
     keys = ("strategy", "head")
     rows = make_rows(runs, keys)
     assert find_row("lora, a", rows, keys) == find_row("head=a,strategy=lora", rows, keys) == ("lora", "a")
-    with pytest.raises(TableError, match="names 2 rows"):
-        find_row("strategy=lora", rows, keys)
+    for several in ("strategy=lora", "lora"):
+        with pytest.raises(TableError, match="names 2 rows"):
+            find_row(several, rows, keys)
+    assert find_row("lora", rows[1:3], keys) == ("lora", "a")  # as much of a label as it takes
     with pytest.raises(TableError, match=r"'lora,c' names 0 rows; rows are: lora,"):
         find_row("lora,c", rows, keys)
 
@@ -178,6 +188,24 @@ def test_a_seam_left_alone_is_named_by_the_choice_that_hydra_made(tmp_path):
     ]
     changes.append({"changes": bert, "provenance": {"pretrained_digest": "2"}, "overrides": ["backbone=bert_base"]})
     assert labels(read(tmp_path, *changes)) == [("minilm",), ("bert_base",)]
+
+
+def test_language_models_of_folders_are_called_by_their_folders_and_files(tmp_path):
+    changes = [
+        {
+            "seed": seed,
+            "changes": {"backbone": {"_target_": "x.language_model.M", "path": f"models/{name}"}},
+            "provenance": {"pretrained_digest": {"backbone.path": f"{seed}123456789"}},
+        }
+        for seed, name in enumerate(("gpt2", "llama"))
+    ]
+    assert labels(read(tmp_path, *changes)) == [("gpt2 (012345)",), ("llama (112345)",)]
+
+
+def test_a_strategy_names_nothing_of_a_run_that_trains_nothing(tmp_path):
+    untrained = {"scorer": {"_target_": "lightning_modules.scorers.untrained.UntrainedScorer"}}
+    (run,) = read(tmp_path, {"strategy": "lora", "changes": untrained, "overrides": ["strategy=lora"]})
+    assert label_of(run, ["strategy"]) == ("untrained",)
 
 
 def test_circumstances_that_change_results_separate_rows(tmp_path):

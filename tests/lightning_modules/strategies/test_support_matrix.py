@@ -75,8 +75,14 @@ def works_table(found, columns, reasons):
     for name in pairs.STRATEGIES:
         row = [found[name, alike[0]].reason for alike in groups.values()]
         words = ["works" if not reason else f"refused ({reasons.index(reason) + 1})" for reason in row]
-        lines.append(f"| `{name}` | {' | '.join(words)} |")
+        lines.append(f"| `{name}`{_settings(name)} | {' | '.join(words)} |")
     return "\n".join(lines) + "\n"
+
+
+def _settings(name):
+    """Those that are not of conf/strategy: with its own a strategy may be refused, as top_k on a single layer is."""
+    own = ", ".join(f"{key}={value}" for key, value in pairs.TINY.get(name, {}).items())
+    return f" ({own})" if own else ""
 
 
 def opened_words(working):
