@@ -11,6 +11,7 @@ from experiments.runs.folder import RunFolder
 from experiments.runs.gpus import leased
 from experiments.runs.launch import launch, threads_of
 from experiments.runs.plan import Plan
+from experiments.runs.read import read_run
 from experiments.runs.result import failed
 
 ATTEMPTS = 2
@@ -69,8 +70,8 @@ def attempt(
             print(f"{folder.id}: finished before{stale}")
             return True
         if action == "refuse":
-            last = folder.read("result.json")["error"]
-            seen = f"failed {state.failures} times ({last['type']}: {last['message']}), see {folder.path / 'log.txt'}; "
+            reason = read_run(folder.path).reason
+            seen = f"failed {state.failures} times ({reason}), see {folder.path / 'log.txt'}; "
             seen += "once its cause is mended, rerun=all tries this and every other run of the command again"
             print(f"error: {folder.id} {seen}", file=sys.stderr)
             return False

@@ -164,7 +164,7 @@ def test_a_job_that_raises_is_a_row_the_others_are_whole_and_it_gets_a_second_at
     manifest = json.loads(Path(lines[-1]).read_text())
     assert [run["id"] for run in manifest["runs"]] == [results[seed]["id"] for seed in range(4)]
     assert manifest["runs"][3]["overrides"][0] == "seed=3"
-    bench.train(*sweep)
+    bench.train(*reversed(sweep))  # -m may stand behind the settings
     _, _, said = bench.train(*sweep)
     assert [record["attempts"] for record in bench.results().values() if record["status"] == "failed"] == [2, 2]
     assert said.count("failed 2 times") == 2

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from experiments.runs.provenance import ROOT
 from experiments.tabulate import main
 from tests.experiments.fabricated import (
     NDCG,
@@ -232,6 +233,12 @@ def test_what_a_kill_left_of_a_discarded_run_is_no_row(tmp_path, capsys):
     write_run(tmp_path, ".a-discarded", seed=1)
     lines = table(capsys, tmp_path)
     assert any("Seeds: 0." in line for line in lines)
+
+
+def test_whoever_reads_a_part_of_a_table_is_told_of_no_pipe(tmp_path):
+    command = f"{sys.executable} -m experiments.tabulate {three_seeds(tmp_path)} | true"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
 
 
 def test_a_table_has_the_name_that_it_is_given(tmp_path, capsys):
