@@ -1,6 +1,7 @@
 """What a run tells its loggers: configuration at the start, curves through the trainer, results and cost at the end."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +11,68 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
+from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.instantiate import instantiate
-from experiments.direction import sign_of
 from experiments.results import Outcome
+from experiments.tracking import wandb_run
+from experiments.tracking.sample import Sample, log_sample
+from experiments.tracking.upload import follow
 from experiments.wiring import Config
+from lightning_modules.scorers.trained import TrainedScorer
+from lightning_modules.types import Scorer
 
 
 def build_loggers(config: Config, folder: Path) -> list[Logger]:
-    """The chosen loggers, writing into the run's folder; none is an empty list. A W&B run is named as its folder and
-    keeps its id when it is resumed."""
+    """The chosen loggers, writing into the run's folder and told its configuration; none is an empty list. A W&B run is
+    named as its folder and keeps its id when it is resumed."""
     os.environ.setdefault("WANDB_SILENT", "true")  # where its files lie is said by the run's folder
-    facts = {"save_dir": str(folder), "name": folder.name, "version": folder.name}
-    nodes = [node for node in (config.get("logger") or {}).values() if node]
-    loggers: Any = [instantiate(node, **{k: v for k, v in facts.items() if k not in node}) for node in nodes]
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            _define(logger, config["monitor"])
+    chosen = config.get("logger") or {}
+    nodes = [node for node in chosen.values() if isinstance(node, Mapping)]
+    loggers: list[Any] = []
+    for node in nodes:
+        facts = {"save_dir": str(folder), "name": folder.name, "version": folder.name}
+        told = wandb_run.settings(node, config, folder) if wandb_run.is_wandb(node) else node
+        loggers.append(instantiate(told, **{key: value for key, value in facts.items() if key not in node}))
+    for logger in wandb_loggers(loggers):
+        # pytorch-lightning 2.6.6 hands on a setting that wandb 0.31 warns of, whatever its value
+        getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+        begin(logger, config, folder)
     return loggers
 
 
+def wandb_loggers(loggers: list[Logger]) -> list[WandbLogger]:
+    """Those of W&B."""
+    return [logger for logger in loggers if isinstance(logger, WandbLogger)]
+
+
 @rank_zero_only
-def conclude(loggers: list[Logger], config: Config, numbers: dict[str, float]) -> None:
-    """Configuration, final metrics and cost, into whatever the logger keeps for a whole run. The first process tells
-    for all: the others' W&B is a dummy without configuration and summary."""
+def begin(logger: WandbLogger, config: Config, folder: Path) -> None:
+    """Tell W&B what is run, and start what sends it. The first process tells for all: the others' W&B is a dummy
+    without configuration and summary."""
+    wandb_run.describe(logger.experiment, config, folder)
+    if not config["logger"].get("offline", True):
+        follow(folder)
+
+
+@rank_zero_only
+def show_sample(loggers: list[Logger], name: str, scorer: Scorer, data: InterestDataModule) -> None:
+    """Tell W&B what some users get, and why. The scorer has read the catalogue."""
+    if not wandb_loggers(loggers):
+        return
+    if isinstance(scorer, TrainedScorer):
+        scorer.follow()
+    sample = Sample.of(name, scorer, data)
+    for logger in wandb_loggers(loggers):
+        log_sample(logger.experiment, sample)
+
+
+@rank_zero_only
+def conclude(loggers: list[Logger], config: Config, folder: Path, numbers: dict[str, float]) -> None:
+    """Final metrics and cost, into whatever the logger keeps for a whole run; to W&B also what the run is made of and
+    what it made."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.config.update(config, allow_val_change=True)
-            logger.experiment.summary.update(numbers)
+            wandb_run.conclude(logger.experiment, config, folder, numbers)
         else:
             logger.log_metrics(numbers)
         logger.finalize("success")
@@ -52,14 +88,3 @@ def tell(outcome: Outcome) -> None:
             found = (outcome.metrics[f"valid/{name}"], outcome.metrics[key])
             table.add_row(name, *(f"{value:.4f}" for value in found), f"[{low:.4f}, {high:.4f}]")
     Console().print(table)
-
-
-def _define(logger: WandbLogger, monitor: str) -> None:
-    """Summaries that a person compares: the best validation, the lowest loss; steps as the x axis. The dummy that other
-    processes than the first have takes any call."""
-    run = logger.experiment
-    run.define_metric("trainer/global_step")
-    best = "max" if sign_of(monitor) > 0 else "min"
-    run.define_metric("valid/*", step_metric="trainer/global_step", summary=best)
-    run.define_metric("train/loss", step_metric="trainer/global_step", summary="min")
-    run.define_metric(monitor, step_metric="trainer/global_step", summary=best)

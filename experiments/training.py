@@ -15,7 +15,7 @@ from experiments.config.instantiate import instantiate
 from experiments.config.ranker import trains
 from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
 from experiments.quiet import silence
-from experiments.reporting import build_loggers, conclude, tell
+from experiments.reporting import build_loggers, conclude, show_sample, tell
 from experiments.results import Outcome, collect
 from experiments.runs.parents import LANGUAGE_MODEL, parent_folders
 from experiments.warm_start import warm_start
@@ -28,8 +28,12 @@ from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.costs.memory import peak_memory
 from lightning_modules.evaluation import evaluate
 from lightning_modules.interest_module import InterestModule
+from lightning_modules.types import Scorer
 
 Tables = dict[str, dict[str, Any]]
+Ranked = tuple[Tables, dict[str, float | None], Scorer]
+"""Per-query tables by split, cost, and what ranked, with the catalogue in it."""
+
 SPLITS = ("valid", "test")
 
 
@@ -49,7 +53,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     outcome, cost = make(config, folder, loggers)
     cost["seconds"] = time.perf_counter() - started
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
-    conclude(loggers, config, outcome.metrics | costs)
+    conclude(loggers, config, folder, outcome.metrics | costs)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
 
 
@@ -58,13 +62,14 @@ def recommend(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outc
     data = build_data(config)
     for sentence in idle_settings(config):
         warnings.warn(sentence, UserWarning, stacklevel=3)
-    tables, cost = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
+    tables, cost, scorer = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
     outcome = collect(tables, data, folder)
     tell(outcome)
+    show_sample(loggers, folder.name, scorer, data)
     return outcome, cost
 
 
-def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[str, float | None]]:
+def fit_scorer(config: Config, data: InterestDataModule) -> Ranked:
     """Fit a scorer in closed form and rank with it; the evaluation is the trained models' own."""
     scorer, protocol = build_scorer(config, data), instantiate(config["metrics"])
     scorer.fit(data.log.training(), data.items())
@@ -75,12 +80,10 @@ def fit_scorer(config: Config, data: InterestDataModule) -> tuple[Tables, dict[s
         tables[split] = evaluate(scorer, data.blocks(split), data.log.n_items, protocol)  # type: ignore[arg-type]
         seconds = time.perf_counter() - started
     rate = len(tables["test"]["query"]) / seconds
-    return tables, {"trainable_parameters": 0, "queries_per_second": rate, **peak_memory()}
+    return tables, {"trainable_parameters": 0, "queries_per_second": rate, **peak_memory()}, scorer
 
 
-def fit_module(
-    config: Config, data: InterestDataModule, folder: Path, loggers: list[Logger]
-) -> tuple[Tables, dict[str, float | None]]:
+def fit_module(config: Config, data: InterestDataModule, folder: Path, loggers: list[Logger]) -> Ranked:
     """Fit, take the best checkpoint by validation, rank both splits with it."""
     data.prepare_data()
     module = build_module(config, data)
@@ -97,7 +100,7 @@ def fit_module(
     tables = rank_splits(trainer, module, data)
     summary = cost.summary(module, len(tables["test"]["query"]))
     summary |= {"checkpoint_bytes": (folder / "best.ckpt").stat().st_size, "batches_per_epoch": data.steps_per_epoch()}
-    return tables, summary | chunks
+    return tables, summary | chunks, module.scorer
 
 
 def rank_splits(trainer: pl.Trainer, module: InterestModule, data: InterestDataModule) -> Tables:

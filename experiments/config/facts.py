@@ -19,6 +19,7 @@ RUNTIME: dict[str, frozenset[str]] = {
     "scheduler": frozenset({"optimizer", "total_steps"}),
     "trainer": frozenset({"callbacks", "logger", "default_root_dir", "plugins"}),
     "logger": frozenset({"save_dir"}),
+    "logger.wandb": frozenset({"save_dir", "offline"}),
 }
 
 

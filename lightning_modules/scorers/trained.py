@@ -50,6 +50,15 @@ class TrainedScorer:
         self._asked = None
 
     @torch.no_grad()
+    def follow(self) -> None:
+        """Bring what `prepare` made to where the model is now, for asking after a trainer's end, which takes the model
+        from the GPU and back to training mode."""
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        self._vectors, self._asked = self.vectors.to(device), None
+        self._pool = self.model.head.pool(self._vectors[: self.n_items], torch.arange(self.n_items, device=device))
+
+    @torch.no_grad()
     def scores(self, block: QueryBlock, start: int, stop: int) -> Float[Tensor, "B C"]:
         """Scores of catalogue ids start .. stop; the block's interests are computed once and kept for its next call."""
         pool = self.pool.block(start, stop)

@@ -1,0 +1,88 @@
+"""A run of Weights & Biases as its users expect to find it: named, grouped, tagged, with everything it was set to.
+
+The run itself is always written to its folder (`offline`); where it shall be seen online, a process of its own follows
+the file and sends it, see `experiments.upload`. So no server, however slow, stops or slows a run.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datamodules.storage import digest
+from experiments.config.identity import essence
+from experiments.config.ranker import trains
+from experiments.corpus import prepared_of
+from experiments.direction import sign_of
+from experiments.runs.folder import RunFolder
+from experiments.runs.parents import parent_folders
+from experiments.runs.read import Run
+from experiments.tables.rows import value_of
+from experiments.tracking.artifacts import log_made, log_used
+from experiments.units import NOTHING
+
+STEP = "trainer/global_step"
+TARGET = "pytorch_lightning.loggers.wandb.WandbLogger"
+TAGGED = ("datamodule", "backbone", "strategy", "interest", "head")
+"""Seams whose choices become tags."""
+
+ROW = "row"
+"""Key of the configuration whose value runs share that differ in seeds alone: group by it for mean and deviation."""
+
+
+def is_wandb(node: Mapping[str, Any]) -> bool:
+    """Whether a logger's node is W&B's."""
+    return node.get("_target_") == TARGET
+
+
+def settings(node: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A node of W&B's logger with what code says beside what a person chose, whose tags come behind the run's own."""
+    run = _run(config, folder)
+    learns = "adaptation" in config or trains(dict(config))
+    tags = [value_of(run, seam)[:64] for seam in (*TAGGED, *(() if learns else ("scorer",))) if config.get(seam)]
+    tags = [tag for tag in tags if tag != NOTHING]
+    kind = "adapt" if "adaptation" in config else "train" if learns else "score"
+    return {"job_type": kind, **node, "offline": True, "tags": [*tags, *(node.get("tags") or ())]}
+
+
+def describe(run: Any, config: Mapping[str, Any], folder: Path) -> None:
+    """Tell the configuration and where it comes from, and which summary of a curve a person compares by."""
+    _define(run, config["monitor"])
+    whole = dict(config) | {ROW: row_of(config, folder.name), "provenance": RunFolder(folder).read("provenance.json")}
+    run.config.update(whole, allow_val_change=True)
+
+
+def conclude(run: Any, config: Mapping[str, Any], folder: Path, numbers: Mapping[str, float]) -> None:
+    """Tell results and cost, and where the person wants it what the run is made of and what it made; then close it."""
+    run.summary.update(dict(numbers))
+    if config["logger"].get("artifacts", True):
+        log_used(run, prepared_of(dict(config)), parent_folders(dict(config)))
+        log_made(run, folder, numbers)
+    run.finish()
+
+
+def row_of(config: Mapping[str, Any], name: str) -> str:
+    """The readable part of a run's name, and 8 characters of everything that was chosen but seeds."""
+    seed = f"-s{config.get('seed', 0)}-"
+    return f"{name.rpartition(seed)[0]}-{digest(_without_seeds(essence(dict(config))))[:8]}"
+
+
+def _without_seeds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_seeds(item) for key, item in value.items() if key != "seed"}
+    return [_without_seeds(item) for item in value] if isinstance(value, list) else value
+
+
+def _define(run: Any, monitor: str) -> None:
+    """The best validation, the lowest loss; steps as the x axis."""
+    run.define_metric(STEP)
+    best = "max" if sign_of(monitor) > 0 else "min"
+    run.define_metric("valid/*", step_metric=STEP, summary=best)
+    run.define_metric("train/*", step_metric=STEP)
+    run.define_metric("train/loss", step_metric=STEP, summary="min")
+    run.define_metric(monitor, step_metric=STEP, summary=best)
+
+
+def _run(config: Mapping[str, Any], folder: Path) -> Run:
+    record = RunFolder(folder)
+    words = tuple(record.read("overrides.json") or ())
+    return Run(folder.name, "unfinished", folder, words, config, provenance=record.read("provenance.json"))
