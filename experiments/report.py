@@ -1,8 +1,10 @@
 """Tell of a sweep in one HTML file: table and tests, figures, settings against results, and every run.
 
     python -m experiments.report runs/sweeps/NAME.json --reference strategy=full
+    python -m experiments.report runs/sweeps/NAME.json --wandb my-team/interestlab
 
-It loads nothing from anywhere, so it can be sent and kept. The last line of standard output is its path.
+The file loads nothing from anywhere, so it can be sent and kept. With --wandb the same is made as a report of Weights &
+Biases, of runs that were sent there. The last line of standard output is the file's path, or the report's address.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from experiments.figures.style import require_drawable
 from experiments.figures.wins import draw_wins
 from experiments.reports.html import Page, Picture, html
 from experiments.reports.lines import lines_of
+from experiments.reports.workspace import save_report
 from experiments.tables.collect import collect, place_beside
 from experiments.tables.report import Content, make_report
 from experiments.tables.rows import TableError
@@ -35,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Build it, write it, print its path."""
+    """Build it, write it, print its path; in W&B, its address."""
+    if options.wandb:
+        content = content_of(options)
+        print(save_report(options.wandb, content, make_report(content), collect(options.paths), options.monitor))
+        return
     require_drawable(Path("figure.svg"))
     path = options.out or place_beside(options.paths[0], ".html")
     atomic_write(path, html(page_of(options)))
@@ -75,6 +82,7 @@ def pictures(content: Content, monitor: str) -> Iterator[Picture]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m experiments.report", description=(__doc__ or "").splitlines()[0])
     add_options(parser)
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="make a report of W&B there instead of a file")
     return parser
 
 
