@@ -17,10 +17,10 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from datamodules.types import Events, Queries
 from lightning_modules.parts.cut import Cut
+from lightning_modules.parts.interest_graph import edges, make_gates, propagate
 from lightning_modules.parts.known import known, log_days, log_steps
 from lightning_modules.parts.owners import event_owners
 from lightning_modules.types import Interests
@@ -46,10 +46,8 @@ class GraphInterest(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if steps < 0:
-            raise ValueError(f"steps is {steps}; propagation is made 0 times or more")
         self.cut, self.dropout = Cut(tau), nn.Dropout(dropout)
-        self.gates = nn.Parameter(torch.zeros(steps)) if steps else None  # what is never used never trains
+        self.gates = make_gates(steps)
         self.query, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.step_decay = nn.Parameter(torch.tensor(0.5))
         self.day_decay = nn.Parameter(torch.tensor(0.0)) if has_times else None
@@ -58,27 +56,13 @@ class GraphInterest(nn.Module):
 
     def forward(self, vectors: Float[Tensor, "B H D"], events: Events, queries: Queries) -> Interests:
         vectors = self.dropout(vectors)
-        edges = self.edges(vectors, events)
-        nodes = self.propagate(vectors, edges)
+        joined = edges(self.cut, vectors, events)
+        nodes = propagate(self.gates, vectors, joined)
         logits = self.affinity(nodes, queries) + self.recency(events, queries)
         logits = logits + (self.behaviour[events.behaviour] + self.strength * events.strength)[:, None, :]
-        logits = logits + self.degree * self.log_degree(edges, queries)
+        logits = logits + self.degree * self.log_degree(joined, queries)
         weights = logits.masked_fill(~known(events, queries), -torch.inf).softmax(-1)
         return Interests(nodes, weights, event_owners(events))
-
-    def edges(self, vectors: Float[Tensor, "B H D"], events: Events) -> Float[Tensor, "B H H"]:
-        """a_ij for j < i among true events; a node's edge to itself is left out."""
-        unit = normalize(vectors, dim=-1)
-        alike = self.cut(unit @ unit.transpose(1, 2))
-        pairs = events.mask[:, :, None] & events.mask[:, None, :]
-        return (alike * pairs).tril(-1)
-
-    def propagate(self, vectors: Float[Tensor, "B H D"], edges: Float[Tensor, "B H H"]) -> Float[Tensor, "B H D"]:
-        """`steps` rounds of weighted mean aggregation from earlier neighbours."""
-        shares = edges / edges.sum(-1, keepdim=True).clamp(min=1e-6)
-        for gate in () if self.gates is None else self.gates:
-            vectors = vectors + gate * (shares @ vectors)
-        return vectors
 
     def affinity(self, nodes: Float[Tensor, "B H D"], queries: Queries) -> Float[Tensor, "B T H"]:
         """How much the node at the query's position asks for each node."""
@@ -92,9 +76,9 @@ class GraphInterest(nn.Module):
         days = log_days(events, queries)
         return score if days is None or self.day_decay is None else score - self.day_decay * days
 
-    def log_degree(self, edges: Float[Tensor, "B H H"], queries: Queries) -> Float[Tensor, "B T H"]:
+    def log_degree(self, joined: Float[Tensor, "B H H"], queries: Queries) -> Float[Tensor, "B T H"]:
         """log(1 + edge weight of i within the graph as it stood at the query's position)."""
-        own = edges.sum(-1)[:, None, :]  # edges to earlier events: known as soon as i is
-        later = edges.cumsum(1)  # row t: edges into i from events up to t
-        index = queries.position[..., None].expand(-1, -1, edges.shape[-1])
+        own = joined.sum(-1)[:, None, :]  # edges to earlier events: known as soon as i is
+        later = joined.cumsum(1)  # row t: edges into i from events up to t
+        index = queries.position[..., None].expand(-1, -1, joined.shape[-1])
         return torch.log1p(own + later.gather(1, index))

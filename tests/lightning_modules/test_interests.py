@@ -9,6 +9,8 @@ from torch.nn.functional import cosine_similarity
 
 from datamodules.types import Events, Queries
 from lightning_modules.interests.graph import GraphInterest
+from lightning_modules.interests.graph_recency import GraphRecencyInterest
+from lightning_modules.interests.graph_uniform import GraphUniformInterest
 from lightning_modules.interests.mean import MeanInterest
 from lightning_modules.interests.transformer import TransformerInterest
 from lightning_modules.parts.causal_block import CausalBlock
@@ -92,6 +94,32 @@ def test_recency_by_hand():
     close(weights[0, 0], torch.tensor([1 / math.sqrt(2), 1.0]) / (1 + 1 / math.sqrt(2)))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_recency_graph_is_a_graph_that_learned_nothing_but_ages(steps):
+    part, vectors, events = build("interest", "graph", steps=steps), draw_vectors(), draw_events()
+    for weight in (part.query.weight, part.behaviour, part.strength, part.degree):
+        nn.init.zeros_(weight)
+    plain = build("interest", "graph_recency", steps=steps)
+    plain.load_state_dict({name: value for name, value in part.state_dict().items() if name in plain.state_dict()})
+    asked = (vectors[events.slot], events, ask_everywhere(events))
+    expected, found = part(*asked), plain(*asked)
+    assert part.step_decay != 0.5  # `build` stirs what is learned
+    close(found.nodes, expected.nodes)
+    close(found.weights, expected.weights)
+
+
+@torch.no_grad()
+def test_the_uniform_graph_has_the_graphs_nodes_and_the_means_weights():
+    part, vectors, events = build("interest", "graph_uniform", steps=2), draw_vectors(), draw_events()
+    graph = build("interest", "graph", steps=2)
+    graph.gates.copy_(part.gates)
+    asked = (vectors[events.slot], events, ask_everywhere(events))
+    found = part(*asked)
+    close(found.nodes, graph(*asked).nodes)
+    close(found.weights, MeanInterest()(*asked).weights)
+
+
 def test_mean_by_hand():
     events = draw_events(lengths=(3, 1))
     found = MeanInterest()(torch.randn(2, 3, D), events, ask_everywhere(events))
@@ -148,7 +176,7 @@ def test_the_transformer_is_pytorchs_encoder_over_vectors_and_positions():
     close((found.weights @ found.nodes)[:, 0], expected)
 
 
-@pytest.mark.parametrize("name", ["attention", "graph", "transformer"])
+@pytest.mark.parametrize("name", ["attention", "graph", "graph_recency", "graph_uniform", "transformer"])
 def test_dropout_acts_in_training_alone(name):
     part, vectors, events = build("interest", name, dropout=0.5), draw_vectors(), draw_events()
     twice = [part(vectors[events.slot], events, ask_everywhere(events)).nodes for _ in range(2)]
@@ -166,6 +194,10 @@ def too_long() -> tuple[Events, Queries]:
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match="steps is -1"):
         GraphInterest(D, BEHAVIOURS, steps=-1)
+    with pytest.raises(ValueError, match="steps is -1"):
+        GraphUniformInterest(steps=-1)
+    with pytest.raises(ValueError, match="steps is -2"):
+        GraphRecencyInterest(steps=-2)
     with pytest.raises(ValueError, match="hidden is 0"):
         build("interest", "attention", hidden=0)
     with pytest.raises(ValueError, match="layers is 0"):
