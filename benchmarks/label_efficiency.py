@@ -2,7 +2,7 @@
 
     python -m benchmarks.label_efficiency [--workers 2] [--epochs N]
 
-The setting of benchmarks.strategies_ml100k, its parent too: for each share a run around the frozen language model, with
+The setting of the table strategies_ml100k, its parent too: for each share a run around the frozen language model, with
 the same labels, gives the others its interest and head. What no label gives is the untrained scorer. The adapted
 language model has read the texts of all items and the histories of the same share of users. Fewer users make fewer
 steps an epoch, so they get more epochs. Validation asks the same share of users: nine of them at 1%, so that NDCG@100
@@ -17,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.checking import data_dir, run
-from benchmarks.sweeping import ONE_THREAD, QUIET, at_once, cores, keep_evidence, runs_of
+from experiments.config.hardware import cores
+from experiments.reproduction.evidence import keep_evidence
+from experiments.reproduction.runs import QUIET, at_once, runs_of
 from experiments.runs.provenance import ROOT
 
 SETTING = "sweep=strategies_ml100k"
@@ -82,7 +84,7 @@ def adapted_by(share: float, epochs: int | None) -> str:
     """The id of a run that adapted the language model to the items and to the histories of the same users."""
     words = [*TEXT, "logger=none", "callbacks.learning_rate=null", "few_shot=share", f"{SHARE}={share}"]
     words += [] if epochs is None else [f"trainer.max_epochs={epochs}"]
-    return run("experiments.adapt", words, env=ONE_THREAD).path.name
+    return run("experiments.adapt", words, env={"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}).path.name
 
 
 def write(plain: Sequence[Path], adapted: Sequence[Path], untrained: Sequence[Path], folder: Path) -> None:
@@ -93,8 +95,9 @@ def write(plain: Sequence[Path], adapted: Sequence[Path], untrained: Sequence[Pa
         for form in ("png", "pdf"):
             how = ["--by", "strategy", "--x", SHARE, "--out", str(folder / f"{name}.{form}")]
             run("experiments.plot", ["curve", *paths, *how])
-    keep_evidence([*plain, *adapted, *untrained], folder)
-    print(f"{len(runs_of([*plain, *adapted, *untrained]))} runs")
+    runs = runs_of([*plain, *adapted, *untrained])
+    keep_evidence(runs, folder)
+    print(f"{len(runs)} runs")
     print(folder)
 
 

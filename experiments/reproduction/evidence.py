@@ -1,0 +1,26 @@
+"""What is kept of a table's runs: each run's result, saying nothing of the machine that it was made on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from datamodules.storage import atomic_write
+from experiments.config.compose import FOLDERS
+from experiments.runs.provenance import ROOT
+from experiments.runs.read import Run
+
+
+def keep_evidence(runs: Sequence[Run], folder: Path) -> None:
+    """A copy of each run's result.json in FOLDER/runs, by the run's id, in which folders of this machine are called by
+    what lies in them."""
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    for one in runs:
+        if one.folder is not None and (one.folder / "result.json").is_file():
+            text = (one.folder / "result.json").read_text(encoding="utf-8")
+            atomic_write(folder / "runs" / f"{one.id}.json", _without_places(text, one))
+
+
+def _without_places(text: str, one: Run) -> str:
+    for name in FOLDERS:
+        place = one.config.get(name)
+        text = text.replace(str(place), name.removesuffix("_dir")) if place else text
+    return text.replace(str(ROOT), ".")

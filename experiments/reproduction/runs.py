@@ -1,0 +1,125 @@
+"""Make the runs of a table: the one that all begin from, the grids, and further seeds of the best."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from experiments.config.hardware import cores
+from experiments.reproduction.spec import Again, TableSpec
+from experiments.runs.provenance import ROOT
+from experiments.runs.read import Run, read_sweep
+from experiments.tables.picking import pick
+from experiments.tables.rows import value_of
+
+QUIET = ("logger=none", "callbacks.learning_rate=null", "callbacks.progress=null", "callbacks.startup_table=null")
+TAIL = 12
+"""Lines that are shown of a program that failed."""
+
+
+class ProgramError(ValueError):
+    """A program that had to come to its end did not."""
+
+
+def make_runs(table: TableSpec, scale: str, own: Sequence[str], workers: int) -> list[Path]:
+    """Manifests of all sweeps. own: words of the person who asked, such as runs_dir, which count last. workers: sweeps
+    at a time; the threads of the machine are shared among them. Finished runs are reused, so the same words go on where
+    they were.
+
+    Raises `ProgramError` where the run that all begin from fails; any other that fails stands in the table.
+    """
+    last = (*table.scales[scale], *own)
+    begin: list[str] = []
+    if table.begin:
+        words = merged([*QUIET, *table.begin], _for_all(table, last))
+        begin = [f"parents=[{Path(call(words, workers, must=True)).name}]"]
+    prefix = f"{table.name}-{scale}"
+    grids = [merged([*QUIET, *grid], last) for grid in table.grids]
+    sweeps = [sweep for place, grid in enumerate(grids) for sweep in split(grid, table.each, f"{prefix}-{place}")]
+    manifests = at_once([[*sweep, *begin] for sweep in sweeps], workers)
+    if table.again is None:
+        return manifests
+    return manifests + at_once(
+        [[*words, *begin] for words in seeded_again(table, table.again, manifests, last)], workers
+    )
+
+
+def _for_all(table: TableSpec, last: Sequence[str]) -> list[str]:
+    """Words that are not about what rows differ in."""
+    own = {table.each, *table.by, *table.pick, "seed"}
+    return [word for word in last if word.partition("=")[0] not in own]
+
+
+def merged(words: Sequence[str], last: Sequence[str]) -> list[str]:
+    """Words, of which those of one key take each other's place: the last one counts. "+key", "++key" and "key" are one;
+    "~key" takes away an earlier word, and stays where there is none."""
+    kept: dict[str, str] = {}
+    for word in (*words, *last):
+        key = word.lstrip("+~").partition("=")[0]
+        if word.startswith("~") and key in kept:
+            del kept[key]
+        else:
+            kept[key] = word
+    return list(kept.values())
+
+
+def split(words: Sequence[str], each: str, name: str) -> list[list[str]]:
+    """One sweep for each value of the key `each`, with names that tell them apart."""
+    found = next((word for word in words if each and word.startswith(f"{each}=")), None)
+    if found is None:
+        return [[*words, f"name={name}"]]
+    values = found.partition("=")[2].split(",")
+    rest = [word for word in words if word != found]
+    return [[*rest, f"{each}={value}", f"name={name}-{value}"] for value in values]
+
+
+def seeded_again(table: TableSpec, again: Again, manifests: Sequence[Path], last: Sequence[str]) -> list[list[str]]:
+    """The words of the best by validation, and of those that are always there, at what was picked, with the other
+    seeds."""
+    runs = runs_of(manifests)
+    picked = pick(runs, (again.by,), table.pick, table.monitor).runs if table.pick else runs
+    done = sorted((one for one in picked if one.status == "done"), key=lambda one: -one.metrics[table.monitor])
+    chosen = [one for place, one in enumerate(done) if place < again.best or value_of(one, again.by) in again.always]
+    one_value = [word for word in last if "," not in word]  # what others range over was chosen
+    seeds = f"seed={','.join(map(str, again.seeds))}"
+    return [
+        merged(_unparented(one), [*one_value, seeds, f"name={table.name}-seeds-{value_of(one, again.by)}"])
+        for one in chosen
+    ]
+
+
+def _unparented(one: Run) -> list[str]:
+    return [word for word in one.overrides if not word.startswith("parents=")]
+
+
+def at_once(sweeps: Sequence[Sequence[str]], workers: int) -> list[Path]:
+    """So many sweeps at a time; their manifests, in order. A job that fails stands in its sweep as failed."""
+    with ThreadPoolExecutor(workers) as pool:
+        return [Path(line) for line in pool.map(lambda words: call(["-m", *words], workers), sweeps)]
+
+
+def runs_of(manifests: Sequence[Path]) -> list[Run]:
+    """All runs of all sweeps, each once."""
+    return list({one.id: one for path in manifests for one in read_sweep(path).runs}.values())
+
+
+def call(words: Sequence[str], workers: int, must: bool = False) -> str:
+    """Run experiments.train to its end, after showing the command, and return the last line of its output. must: raise
+    `ProgramError` where its exit status is not 0; where it printed nothing, that is raised anyway."""
+    print("$ " + shlex.join(["python", "-m", "experiments.train", *words]), flush=True)
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(cores() // workers, 1))
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.train", *words],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        capture_output=True,
+        text=True,
+    )
+    lines = done.stdout.strip().splitlines()
+    if not lines or (must and done.returncode):
+        printed = "\n".join((done.stdout + done.stderr).splitlines()[-TAIL:])
+        raise ProgramError(f"{shlex.join(words)}: exit status {done.returncode}\n{printed}")
+    return lines[-1]
