@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 from datamodules.storage import atomic_write
 from experiments.runs.read import Run
-from experiments.tables.measures import measure
 from experiments.tables.rows import Row
 
 SEEDS_FACTOR = 3.0
@@ -110,8 +110,8 @@ def read(path: Path) -> Cells:
 
 
 def _numbers(row: Row, metrics: Sequence[str]) -> dict[str, float]:
-    measured = {metric: measure(row, metric) for metric in metrics}
-    numbers = {metric: one.mean for metric, one in measured.items() if one is not None}
+    whole = [metric for metric in metrics if all(metric in run.metrics for run in row.done)]
+    numbers = {metric: fmean(run.metrics[metric] for run in row.done) for metric in whole}
     count = row.done[0].cost.get(COUNTED)
     return numbers if count is None else numbers | {COUNTED: float(count)}
 
