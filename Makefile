@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 CODE := datamodules lightning_modules experiments
 WORKERS ?= 2
 ROWS ?=
-CHECKS := demo beauty movielens accuracy axis resume ddp explain laws errors ci
+CHECKS := demo beauty movielens accuracy axis resume sweep tune ddp explain laws errors ci
 
 # Workers share the cores: one thread each, or they spin against each other.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1

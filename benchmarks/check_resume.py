@@ -85,10 +85,12 @@ def killed_often(check: Check, words: Sequence[str], kills: int, longest: float)
     return list(read_sweep(run("experiments.train", words).path).runs)
 
 
-def start_and_kill(words: Sequence[str], after: float, whole_group: bool) -> list[int] | None:
-    """Process ids of the sweep that outlived the kill; None where the sweep ended by itself before."""
+def start_and_kill(
+    words: Sequence[str], after: float, whole_group: bool, name: str = "experiments.train"
+) -> list[int] | None:
+    """Process ids of the program that outlived the kill; None where it ended by itself before."""
     parent = subprocess.Popen(
-        program("experiments.train", words),
+        program(name, words),
         cwd=ROOT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
