@@ -27,6 +27,8 @@ from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
 from experiments.tables.measures import require_metrics
 from experiments.tables.picking import Trials, pick
+from experiments.tables.published import load, names
+from experiments.tables.quoted import require_alike, require_measured
 from experiments.tables.report import Content, make_report
 from experiments.tables.rows import Label, make_rows, naming_keys, require_known
 
@@ -79,12 +81,15 @@ def tabulate(options: argparse.Namespace) -> Report:
 
 def content_of(options: argparse.Namespace) -> Content:
     """What the report shows, for programs that show it in another way. Raises `DataError` or `TableError`."""
+    published = load(options.published)
+    require_measured(published, options.metrics)
     found = collect(options.paths)
     require_metrics(options.metrics, found)
     require_costs(options.costs)
     runs, unmeasured = without_unmeasured(found, options.metrics)
     if not options.mixed:
         require_comparable(runs)
+        require_alike(published, runs)
     keys = tuple(options.by) or naming_keys(runs, options.pick)
     require_known((*keys, *options.pick), runs)
     trials: Mapping[Label, Trials] = {}
@@ -104,6 +109,7 @@ def content_of(options: argparse.Namespace) -> Content:
         monitor=options.monitor,
         unmeasured=tuple(unmeasured),
         costs=tuple(options.costs),
+        published=published,
     )
 
 
@@ -133,6 +139,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--monitor", default=MONITOR, metavar="NAME", help=f"what --pick chooses by, of validation (default: {MONITOR})"
     )
     add("--costs", nargs="*", default=list(USUAL), metavar="NAME", help=f"default: {' '.join(USUAL)}")
+    papers = f"quote what papers report on the same below ours: {', '.join(names())}"
+    add("--published", nargs="+", default=[], metavar="NAME", help=papers)
     add("--reference", metavar="ROW", help="also test every row against this one: VALUE,... or KEY=VALUE,...")
     add("--title", metavar="WORDS", help="default: the names of the first three PATHs")
     add("--out", type=Path, metavar="FILE", help="default: beside the first PATH")

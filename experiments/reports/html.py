@@ -75,12 +75,18 @@ def _table(grid: Grid) -> str:
         f'<th{_name(place < grid.names)}><button type="button">{escape(name)}</button></th>'
         for place, name in enumerate(grid.header)
     )
-    rows = "\n".join(
+    rows = [
         "<tr>" + "".join(_cell(cell, place < grid.names) for place, cell in enumerate(row)) + "</tr>"
         for row in grid.rows
-    )
-    table = f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
+    ]
+    table = f"<thead><tr>{heads}</tr></thead>\n" + _body(rows[: grid.measured])
+    if grid.quoted:  # a body of its own is sorted by itself and stays below
+        table += _body(rows[grid.measured :], ' class="quoted"')
     return f'<div class="scroll"><table class="sortable">{table}</table></div>'
+
+
+def _body(rows: Sequence[str], kind: str = "") -> str:
+    return f"<tbody{kind}>\n" + "\n".join(rows) + "\n</tbody>"
 
 
 def _name(names: bool) -> str:

@@ -17,14 +17,16 @@ function sort(table, column, header) {
   const ascending = header.getAttribute("aria-sort") !== "ascending";
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-  const rows = [...table.tBodies[0].rows];
-  rows.sort((a, b) => (ascending ? 1 : -1) * compare(a.cells[column], b.cells[column]));
-  table.tBodies[0].append(...rows);
+  for (const body of table.tBodies) { // quoted rows stay below ours
+    const rows = [...body.rows];
+    rows.sort((a, b) => (ascending ? 1 : -1) * compare(a.cells[column], b.cells[column]));
+    body.append(...rows);
+  }
 }
 
 function filter(table, text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const row of table.tBodies[0].rows) {
+  for (const row of table.querySelectorAll("tbody tr")) {
     const said = row.textContent.toLowerCase();
     row.hidden = !words.every((word) => said.includes(word));
   }

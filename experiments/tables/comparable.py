@@ -25,26 +25,29 @@ def without_unmeasured(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[lis
 def require_comparable(runs: Sequence[Run]) -> None:
     """Raise `TableError` where finished runs differ in prepared data or evaluation protocol."""
     done = [run for run in runs if run.status == "done"]
-    for what, of in (("prepared data", _data), ("evaluation protocol", _protocol)):
-        kinds = _kinds(done, of)
-        if len(kinds) > 1:
-            found = "; ".join(f"{kind} ({some(members)})" for kind, members in kinds.items())
+    for what, of in (("prepared data", data_of), ("evaluation protocol", protocol_of)):
+        if len(_kinds(done, of)) > 1:
             raise TableError(
-                f"these runs have different {what}: {found}. Give runs of one kind only, or --mixed to put them side "
-                "by side without tests"
+                f"these runs have different {what}: {kinds_of(done, of)}. Give runs of one kind only, "
+                "or --mixed to put them side by side without tests"
             )
 
 
 def are_comparable(runs: Sequence[Run]) -> bool:
     """Whether `require_comparable` passes."""
     done = [run for run in runs if run.status == "done"]
-    return all(len(_kinds(done, of)) <= 1 for of in (_data, _protocol))
+    return all(len(_kinds(done, of)) <= 1 for of in (data_of, protocol_of))
 
 
 def some(runs: Sequence[Run]) -> str:
     """Their ids, of many the first three."""
     named = ", ".join(run.id for run in runs[:3])
     return named if len(runs) <= 3 else f"{named} and {len(runs) - 3} more"
+
+
+def kinds_of(runs: Sequence[Run], of: Callable[[Run], str]) -> str:
+    """In words, what `of` is of the runs and of which."""
+    return "; ".join(f"{kind} ({some(members)})" for kind, members in _kinds(runs, of).items())
 
 
 def find_row(text: str, rows: Sequence[Row], keys: Sequence[str]) -> Label:
@@ -67,11 +70,13 @@ def _matches(label: Label, wanted: Sequence[str], keys: Sequence[str]) -> bool:
     return tuple(wanted) == label[: len(wanted)]
 
 
-def _data(run: Run) -> str:
+def data_of(run: Run) -> str:
+    """Digest of the prepared data that the run was made of; "unknown" where it does not say."""
     return str(run.provenance.get("data_digest") or "unknown")
 
 
-def _protocol(run: Run) -> str:
+def protocol_of(run: Run) -> str:
+    """The run's settings at the paths of PROTOCOL, as JSON."""
     return json.dumps({path: look_up(run.config, path) for path in PROTOCOL}, sort_keys=True)
 
 

@@ -23,7 +23,9 @@ def _table(grid: Grid) -> Table:
     table = Table(title=grid.title, title_justify="left")
     for place, name in enumerate(grid.header):
         table.add_column(Text(name), justify="left" if place < grid.names else "right", overflow="fold")
-    for row in grid.rows:
+    for place, row in enumerate(grid.rows):
+        if place == grid.measured:
+            table.add_section()
         table.add_row(*map(_cell, row))
     return table
 

@@ -20,12 +20,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of cells under a header; the first `names` columns name the row."""
+    """Rows of cells under a header; the first `names` columns name the row. quoted: of the last rows, which were
+    published and not measured, where each stands; they are drawn below a rule."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     names: int
+    quoted: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> int:
+        """How many rows are above the quoted ones."""
+        return len(self.rows) - len(self.quoted)
 
 
 @dataclass(frozen=True)

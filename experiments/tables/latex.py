@@ -18,6 +18,7 @@ SPECIAL = str.maketrans(
         "≈": r"$\approx$",
         "†": r"$\dagger$",
         "‡": r"$\ddagger$",
+        "§": r"\S{}",
     }
 )
 
@@ -33,6 +34,9 @@ def latex(report: Report) -> str:
 
 def _table(grid: Grid, caption: str) -> str:
     measured = [_is_measured(grid, place) for place in range(len(grid.header))]
+    rows = [_line([_cell(cell, one) for cell, one in zip(row, measured, strict=True)]) for row in grid.rows]
+    if grid.quoted:
+        rows.insert(grid.measured, r"\midrule")
     columns = "".join(_column(place < grid.names, one) for place, one in enumerate(measured))
     lines = [
         r"\begin{table}",
@@ -42,7 +46,7 @@ def _table(grid: Grid, caption: str) -> str:
         r"\toprule",
         _line([_head(name, one) for name, one in zip(grid.header, measured, strict=True)]),
         r"\midrule",
-        *(_line([_cell(cell, one) for cell, one in zip(row, measured, strict=True)]) for row in grid.rows),
+        *rows,
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",

@@ -17,7 +17,10 @@ def markdown(report: Report) -> str:
 
 def _table(grid: Grid) -> str:
     ruler = [":--"] * grid.names + ["--:"] * (len(grid.header) - grid.names)
-    lines = [list(map(_escaped, grid.header)), ruler, *([_cell(cell) for cell in row] for row in grid.rows)]
+    rows = [list(map(_cell, row)) for row in grid.rows]
+    if grid.quoted:  # Markdown has no rule within a table
+        rows.insert(grid.measured, ["*quoted*", *[""] * (len(grid.header) - 1)])
+    lines = [list(map(_escaped, grid.header)), ruler, *rows]
     return f"**{_escaped(grid.title)}**\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -11,6 +11,8 @@ from experiments.tables.comparable import some
 from experiments.tables.costs import USUAL, cost_cells, headers
 from experiments.tables.grid import Cell, Grid, Report
 from experiments.tables.picking import Trials
+from experiments.tables.published import Published
+from experiments.tables.quoted import Beside
 from experiments.tables.rows import Label, Row
 from experiments.tables.statistics import Comparison
 from experiments.units import NOTHING, probability
@@ -23,7 +25,7 @@ class Content:
     """What is shown: rows named by `keys`, measured by `metrics`. reference: the row that the user wants all others
     compared with. paired: whether rows share their queries. source: digest of the present source, "" if unknown.
     trials: what each row was chosen from, by `monitor`, where it was. unmeasured: finished runs that are no rows, since
-    they have none of the metrics. costs: words of `experiments.tables.costs`."""
+    they have none of the metrics. costs: words of `experiments.tables.costs`. published: what stands quoted below."""
 
     title: str
     keys: tuple[str, ...]
@@ -36,16 +38,19 @@ class Content:
     monitor: str = ""
     unmeasured: tuple[Run, ...] = ()
     costs: tuple[str, ...] = USUAL
+    published: tuple[Published, ...] = ()
 
 
 def make_report(content: Content) -> Report:
     """The table, and a second one of the paired differences where there are any."""
     columns = [make_column(content.rows, metric, content.reference, content.paired) for metric in content.metrics]
     reasons = _reasons(content)
-    grids = [_accuracy_and_cost(content, columns, reasons), *_differences(content, columns)]
+    beside = Beside(content.rows, columns, content.published)
+    table = beside.grid(_accuracy_and_cost(content, columns, reasons))
+    grids = [table, *_differences(content, columns)]
     name = "" if content.reference is None else _name(content.reference)
-    notes = [*_signs(content, columns, name), *((sign, text) for text, sign in reasons.items())]
-    sentences = (*caption(content.rows, columns, name, content.keys), *_budget(content))
+    notes = [*_signs(content, columns, name), *((sign, text) for text, sign in reasons.items()), *beside.notes()]
+    sentences = (*caption(content.rows, columns, name, content.keys), *_budget(content), *beside.sentences())
     return Report(tuple(grids), sentences, tuple(notes))
 
 

@@ -11,6 +11,27 @@ from experiments.runs.provenance import source_digest
 NDCG = {"a": (0.9, 0.1, 0.5, 0.5, 0.8, 0.2), "b": (0.4, 0.1, 0.3, 0.2, 0.4, 0.1)}
 
 
+PAPER = """# a paper
+data_digests: ["dddddddddddddddd"]
+protocol:
+  split: {_target_: datamodules.splits.leave_one_out.LeaveOneOutSplit}
+  metrics._target_: lightning_modules.metrics.protocol.EvaluationProtocol
+  metrics.mask_history: true
+tolerance: 0.05
+remark: ordered by day
+rows:
+  - model: Giant
+    metrics: {test/hr@10: 0.99, test/ndcg@10: {mean: 0.98, deviation: 0.01}}
+    source: A & B (2020), table 3
+  - model: Small
+    metrics: {test/ndcg@10: 0.52}
+    source: C (2021)
+    remark: under-tuned
+    ours: {strategy: lora, head: graph, head.dropout: 0.3}
+"""
+"""A file of published rows on the data and by the protocol of `write_run`'s runs, of which lora's are Small."""
+
+
 def config(strategy="lora", seed=0):
     return {
         "seed": seed,

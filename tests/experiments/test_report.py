@@ -10,7 +10,8 @@ import pytest
 from experiments.report import main
 from experiments.reports.lines import Lines, lines_of
 from experiments.runs.read import Run
-from tests.experiments.fabricated import three_seeds, write_failed, write_run
+from experiments.tables import published
+from tests.experiments.fabricated import PAPER, three_seeds, write_failed, write_run
 
 VOID = {"meta", "link", "input", "img", "br"}
 
@@ -143,6 +144,23 @@ def test_rows_are_filtered_by_what_they_say(shown):
     assert names(shown) == ["lora"]
     shown.get_by_label("filter rows").fill("")
     assert len(names(shown)) == 3
+
+
+def test_quoted_rows_are_sorted_and_filtered_below_ours(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    (tmp_path / "toy.yaml").write_text(PAPER)
+    manifest, out = three_seeds(tmp_path), tmp_path / "page.html"
+    assert main([str(manifest), "--published", "toy", "--out", str(out)]) == 0
+    tab = browser.new_page()
+    tab.goto(out.as_uri())
+    head = tab.locator("#results th", has_text=re.compile(r"^test/ndcg@10$")).first
+    head.locator("button").click()
+    assert names(tab) == ["full", "lora", "Small§2§3", "Giant§1"]
+    head.locator("button").click()
+    assert names(tab) == ["lora", "full", "Giant§1", "Small§2§3"]
+    tab.get_by_label("filter rows").fill("giant")
+    assert names(tab) == ["Giant§1"]
+    tab.close()
 
 
 def test_a_link_to_a_run_opens_it(shown):

@@ -7,7 +7,9 @@ import pytest
 from experiments.config.compose import compose
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-CHOICES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.glob("*/*.yaml"))
+QUOTED = "published"  # what papers report, which nothing composes
+FILES = [path for path in CONF.glob("*/*.yaml") if path.parent.name != QUOTED]
+CHOICES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in FILES)
 
 
 def test_all_folders_are_looked_at():
