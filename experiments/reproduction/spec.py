@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from experiments.runs.provenance import ROOT
 
@@ -72,7 +72,7 @@ def read_spec(name: str) -> TableSpec:
     if not path.is_file():
         near = get_close_matches(name, names(), n=2) or names()
         raise ValueError(f"no table {name!r}: {', '.join(near)}")
-    return parse(name, OmegaConf.to_container(OmegaConf.load(path)), path.relative_to(ROOT))
+    return parse(name, yaml.safe_load(path.read_text(encoding="utf-8")), path.relative_to(ROOT))
 
 
 def parse(name: str, record: Any, path: Path) -> TableSpec:

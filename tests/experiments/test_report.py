@@ -81,8 +81,8 @@ def test_figures_are_those_that_the_runs_can_fill(page, tmp_path, capsys):
 def test_lines_run_over_words_and_numbers():
     cost = {"seconds_per_epoch": 5.0}
     runs = [
-        Run("a", "done", None, ("strategy=lora", "rank=8"), {"head": {}}, {"test/ndcg@10": 0.5}, cost=cost),
-        Run("b", "done", None, ("strategy=full",), {"head": {}}, {"test/ndcg@10": 0.25}, cost=cost),
+        Run("a", "done", None, ("strategy=lora", "rank=8"), {"backbone": {}}, {"test/ndcg@10": 0.5}, cost=cost),
+        Run("b", "done", None, ("strategy=full",), {"backbone": {}}, {"test/ndcg@10": 0.25}, cost=cost),
         Run("c", "failed", None, ("strategy=ia3",)),
     ]
     lines = lines_of(runs, ["strategy", "rank"], ["test/ndcg@10"], ["seconds_per_epoch"])

@@ -34,7 +34,8 @@ DISTRIBUTIONS = {
     "duckdb": "ibis-framework",
     "lightning_fabric": "pytorch-lightning",
     "lightning_utilities": "pytorch-lightning",
-    "yaml": "omegaconf",
+    "pynvml": "nvidia-ml-py",
+    "yaml": "pyyaml",
 }
 
 
@@ -47,7 +48,7 @@ def _imported(module: ast.Module) -> set[str]:
 def _declared(repository: Path) -> set[str]:
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + extras["demo"] + extras["retrieval"]
+    wanted = project["dependencies"] + [one for name, some in extras.items() if name != "test" for one in some]
     return {_normal(re.split(r"[\[<>=~! ]", one)[0]) for one in wanted}
 
 
