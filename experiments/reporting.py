@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.loggers.wandb import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.config.instantiate import instantiate
+from experiments.config.leaves import flatten
 from experiments.results import Outcome
 from experiments.tracking import wandb_run
 from experiments.tracking.sample import Sample, log_sample
@@ -67,14 +68,19 @@ def show_sample(loggers: list[Logger], name: str, scorer: Scorer, data: Interest
 
 
 @rank_zero_only
-def conclude(loggers: list[Logger], config: Config, folder: Path, numbers: dict[str, float]) -> None:
-    """Final metrics and cost, into whatever the logger keeps for a whole run; to W&B also what the run is made of and
-    what it made."""
+def conclude(loggers: list[Logger], config: Config, folder: Path, numbers: dict[str, float], step: int = 0) -> None:
+    """Configuration, final metrics and cost, into whatever the logger keeps for a whole run; to W&B also what the run
+    is made of and what it made. step: the last one, where numbers stand in a logger that knows curves alone."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             wandb_run.conclude(logger.experiment, config, folder, numbers)
+        elif isinstance(logger, TensorBoardLogger):
+            leaves = flatten(config)  # of which an empty list would be left out
+            plain = {key: leaf if isinstance(leaf, int | float | str) else str(leaf) for key, leaf in leaves.items()}
+            logger.log_hyperparams(plain, numbers, step)
         else:
-            logger.log_metrics(numbers)
+            logger.log_hyperparams(config)
+            logger.log_metrics(numbers, step)
         logger.finalize("success")
 
 

@@ -17,12 +17,14 @@ from experiments.fitting import best_checkpoint, build_trainer, fit, load_weight
 from experiments.quiet import silence
 from experiments.reporting import build_loggers, conclude, show_sample, tell
 from experiments.results import Outcome, collect
+from experiments.runs.folder import RunFolder
 from experiments.runs.parents import LANGUAGE_MODEL, parent_folders
 from experiments.warm_start import warm_start
 from experiments.wiring import Config, build_data, build_module, build_scorer
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.epochs_file import EpochsFile
 from lightning_modules.callbacks.last_checkpoint import LastCheckpoint
+from lightning_modules.callbacks.progress_file import FILE as PROGRESS
 from lightning_modules.callbacks.progress_file import ProgressFile
 from lightning_modules.callbacks.step_seed import StepSeed
 from lightning_modules.costs.memory import peak_memory
@@ -53,7 +55,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     outcome, cost = make(config, folder, loggers)
     cost["seconds"] = time.perf_counter() - started
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
-    conclude(loggers, config, folder, outcome.metrics | costs)
+    last = RunFolder(folder).read(PROGRESS).get("step", 0)
+    conclude(loggers, config, folder, outcome.metrics | costs, last)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
 
 

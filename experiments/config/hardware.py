@@ -15,11 +15,13 @@ CPUINFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Gpu:
-    """A visible CUDA device. address: how CUDA_VISIBLE_DEVICES names it."""
+    """A visible CUDA device. address: how CUDA_VISIBLE_DEVICES names it. uuid: which card it is, whoever asks: Slurm
+    may show several jobs of a machine another card each, all as number 0."""
 
     address: str
     name: str
     capability: tuple[int, int]
+    uuid: str = ""
 
 
 @cache
@@ -43,7 +45,16 @@ def _gpu(driver: ctypes.CDLL, index: int, address: str) -> Gpu:
     major, minor = ctypes.c_int(0), ctypes.c_int(0)
     driver.cuDeviceGetAttribute(ctypes.byref(major), CAPABILITY_MAJOR, index)
     driver.cuDeviceGetAttribute(ctypes.byref(minor), CAPABILITY_MINOR, index)
-    return Gpu(address, name.value.decode(), (major.value, minor.value))
+    return Gpu(address, name.value.decode(), (major.value, minor.value), _uuid(driver, index))
+
+
+def _uuid(driver: ctypes.CDLL, index: int) -> str:
+    """32 hexadecimal digits; empty where the driver does not say."""
+    raw = (ctypes.c_ubyte * 16)()
+    ask = getattr(driver, "cuDeviceGetUuid_v2", None) or getattr(
+        driver, "cuDeviceGetUuid", None
+    )  # v2 tells parts of a card apart
+    return bytes(raw).hex() if ask is not None and ask(raw, index) == 0 else ""
 
 
 def usable_gpus(accelerator: str) -> tuple[Gpu, ...]:

@@ -36,7 +36,7 @@ def _free(visible: tuple[Gpu, ...], needed: int, stack: ExitStack) -> tuple[str,
     for gpu in visible:
         if len(held) < needed:
             try:
-                stack.enter_context(lease(folder / gpu.address.replace("/", "_"), wait=False))
+                stack.enter_context(lease(folder / (gpu.uuid or gpu.address.replace("/", "_")), wait=False))
             except LeaseTaken:
                 continue
             held.append(gpu.address)

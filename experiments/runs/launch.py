@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from experiments.config.hardware import cores
-from experiments.runs.lifeline import VARIABLE
+from experiments.runs.lifeline import VARIABLE, deaf, without_scheduler_signals
 from experiments.runs.provenance import ROOT
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -44,13 +44,14 @@ def launch(
     """
     shown = sys.stdout if screen is None else screen
     reader, writer = pty.openpty() if shown.isatty() else os.pipe()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "experiments.job", str(folder)],
-        stdin=subprocess.DEVNULL,
-        stdout=writer,
-        stderr=writer,
-        env=environment(threads, gpus),
-    )
+    with without_scheduler_signals():
+        child = subprocess.Popen(
+            [sys.executable, "-m", "experiments.job", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=writer,
+            env=environment(threads, gpus),
+        )
     os.close(writer)
     copier = threading.Thread(target=_copy, args=(reader, shown, folder / "log.txt"), daemon=True)
     copier.start()
@@ -89,6 +90,7 @@ def environment(threads: int, gpus: tuple[str, ...]) -> dict[str, str]:
         "PYTHONPATH": path,
     }
     made["PYTHONUNBUFFERED"] = "1"
+    made.pop("SLURM_NTASKS", None)  # by it Lightning takes the sweep's job for its own ranks, and starts none
     if gpus:
         made["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     if sys.stdout.isatty():
@@ -98,7 +100,7 @@ def environment(threads: int, gpus: tuple[str, ...]) -> dict[str, str]:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
-        child.terminate()
+        child.kill() if deaf() else child.terminate()
         try:
             child.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:

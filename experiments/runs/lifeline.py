@@ -9,10 +9,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 VARIABLE = "INTERESTLAB_PARENT"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LOOK_SECONDS = 1.0
+SCHEDULER_SIGNALS = frozenset({signal.SIGTERM, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2})
 
 
 def tie_to_parent() -> None:
@@ -38,3 +41,25 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deaf() -> bool:
+    """Whether children of this process do not hear the scheduler: within a job that submitit gave to Slurm."""
+    return os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
+
+
+@contextmanager
+def without_scheduler_signals() -> Iterator[None]:
+    """A child that is started within leaves it to its parent what becomes of a job that Slurm preempts.
+
+    Slurm signals every process of a job. A child that ended by itself would be a failure to its parent, which alone can
+    have the job queued again. Blocked rather than ignored: Lightning replaces an ignored signal's handler.
+    """
+    if not deaf():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SCHEDULER_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

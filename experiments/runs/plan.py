@@ -18,6 +18,7 @@ from experiments.config.limits import require_within_limits
 from experiments.config.precision import resolve
 from experiments.config.pretrained import pretrained_digests
 from experiments.config.ranker import trains
+from experiments.config.trackers import require_trackers
 from experiments.corpus import prepared_of
 from experiments.runs.folder import RunFolder
 from experiments.runs.parents import Parent, adopt, require_akin
@@ -72,6 +73,7 @@ def plan(config: DictConfig, hydra: DictConfig) -> Plan:
     """
     effective = plain(config)
     require_within_limits(effective)
+    require_trackers(effective)
     parents = adopt(effective)
     if "adaptation" in effective:
         keep_what_adapts(effective)

@@ -13,10 +13,9 @@ from experiments.config.check import ConfigError
 from experiments.config.compose import as_config_error
 from experiments.faults import INTERRUPTED, sentence
 from experiments.runs.attempt import attempt
-from experiments.runs.launchers import jobs_at_a_time
+from experiments.runs.launchers import find_plugins, jobs_at_a_time
 from experiments.runs.outlook import foretell
 from experiments.runs.plan import plan
-from experiments.runs.ray_launcher import register
 
 
 def make_run(config: DictConfig) -> bool:
@@ -52,7 +51,7 @@ def run_program(task: Callable[[], object]) -> None:
     """Call what `hydra.main` made. Hydra is asked to raise, so that a misspelt override reads like every other
     fault."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    register()
+    find_plugins()
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first
     try:
         with as_config_error():

@@ -1,7 +1,7 @@
 """Tiny runs, each made once by the code that makes every run."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from experiments.config.compose import compose
 from experiments.runs.folder import RunFolder
 from experiments.runs.result import done
 from experiments.training import train
+from tests.experiments.bench import Bench, lay_out
 
 WORLD = (
     "datamodule.source.users=60",
@@ -46,6 +47,14 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
         return made[name]
 
     return folder_of
+
+
+@pytest.fixture
+def bench(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Bench]:
+    """Processes as users start them, with a faked training."""
+    made = lay_out(tmp_path_factory.mktemp("bench"), repository)
+    yield made
+    made.end()
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def tree(repository: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def code(repository: Path) -> list[Module]:
-    """The Python files of the three floors, without the empty `__init__.py`."""
+    """The Python files of the three floors and Hydra's plugin, without the empty `__init__.py`."""
     paths = [path for floor in FLOORS for path in sorted((repository / floor).rglob("*.py"))]
     modules = [_parse(repository, path) for path in paths if path.stat().st_size > 0]
     assert len(modules) > 60

@@ -1,0 +1,92 @@
+"""Runs in MLflow: one run there for each folder here, gone on with when the folder is resumed."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers.mlflow import MLFlowLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from datamodules.storage import atomic_write, lease
+from experiments.config.leaves import flatten
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+VALUE_LIMIT = 6000  # characters of a parameter's value; MLflow refuses more
+BATCH = 100  # parameters of one call
+KEPT = "mlflow_run.txt"
+SQLITE = "sqlite:///"
+
+
+class MlflowLogger(MLFlowLogger):
+    """Lightning's logger, with names that MLflow takes (`test/ndcg@10` is `test/ndcg_at_10` there) and a run that
+    outlives a kill: its id stands in the run's folder.
+
+    tracking_uri: a server, or a SQLite file, which several jobs of one machine may share. Where several machines share
+    the disk, only a server is safe.
+    """
+
+    def __init__(self, experiment_name: str, tracking_uri: str, save_dir: str) -> None:
+        self._kept, self._lock = Path(save_dir, KEPT), None
+        if tracking_uri.startswith(SQLITE):
+            database = Path(tracking_uri.removeprefix(SQLITE)).expanduser().absolute()
+            database.parent.mkdir(parents=True, exist_ok=True)
+            tracking_uri = f"{SQLITE}{database}?timeout=60"  # seconds that a job waits for another one's write
+            self._lock = database.with_name(f".{database.name}.lock")
+        with self._alone():
+            super().__init__(experiment_name, Path(save_dir).name, tracking_uri)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "MlflowClient":
+        """The client, once the run is there."""
+        if not self._initialized:
+            with self._alone():
+                self._run_id = self._earlier()
+                made = super().experiment
+                atomic_write(self._kept, f"{self._run_id}\n")
+            made.update_run(self._run_id, status="RUNNING")
+        return self._mlflow_client
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """MLflow's own name of a metric at a cutoff: `ndcg_at_10`."""
+        super().log_metrics({name.replace("@", "_at_"): value for name, value in metrics.items()}, step)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any]) -> None:  # type: ignore[override]
+        """Leaves by dotted path. What stands there stays: MLflow changes no parameter, and folders and loggers may
+        differ when a run is resumed."""
+        from mlflow.entities import Param
+
+        client = self.experiment
+        there = client.get_run(self.run_id).data.params
+        new = [Param(key, str(value)[:VALUE_LIMIT]) for key, value in flatten(params).items() if key not in there]
+        for start in range(0, len(new), BATCH):
+            client.log_batch(self.run_id, params=new[start : start + BATCH])
+
+    def _earlier(self) -> str | None:
+        """The run that this folder has already, unless the store lost it or somebody deleted it there."""
+        from mlflow.exceptions import MlflowException
+
+        if not self._kept.exists():
+            return None
+        run_id = self._kept.read_text(encoding="utf-8").strip()
+        try:
+            return run_id if self._mlflow_client.get_run(run_id).info.lifecycle_stage == "active" else None
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of jobs that begin together one makes the database's tables and the experiment."""
+        if self._lock is None:
+            yield
+        else:
+            with lease(self._lock):
+                yield

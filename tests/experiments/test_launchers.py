@@ -1,0 +1,111 @@
+"""Sweeps by joblib, Ray and submitit give what the basic launcher gives, for real; a failing job is a row alone."""
+
+import json
+import signal
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from experiments.plugins.hydra_plugins.interestlab import RayLauncher
+from experiments.runs.launchers import jobs_at_a_time
+from tests.experiments.bench import PATIENCE, Bench
+
+LAUNCHERS = {
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")),
+    "ray": ("ray", ("hydra/launcher=ray", "hydra.launcher.init.num_cpus=2")),
+    "submitit_local": ("hydra_plugins.hydra_submitit_launcher", ("hydra/launcher=submitit_local",)),
+}
+
+
+def _words(name: str) -> tuple[str, ...]:
+    package, words = LAUNCHERS[name]
+    if find_spec(package) is None:
+        pytest.skip(f"needs {package}, an extra")
+    return words
+
+
+@pytest.fixture
+def at_home(bench):
+    """Ray keeps a token in the home folder."""
+    bench.environment["HOME"] = str(bench.here)
+    return bench
+
+
+def _none_left(bench: Bench) -> bool:
+    end = time.monotonic() + PATIENCE
+    while bench.processes() and time.monotonic() < end:
+        time.sleep(0.2)
+    return bench.processes() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LAUNCHERS))
+def test_every_launcher_gives_the_same_manifest_and_a_failing_job_leaves_the_others_whole(at_home, name):
+    bench = at_home
+    status, lines, error = bench.train("-m", *_words(name), "seed=0,1,3")
+    assert {seed: record["status"] for seed, record in bench.results().items()} == {0: "done", 1: "failed", 3: "done"}
+    assert status == 1
+    assert lines[-2] == "2 of 3 runs are done, 1 are not"
+    manifest = Path(lines[-1])
+    by_launcher = json.loads(manifest.read_text())
+    assert "Warning" not in error
+    assert _none_left(bench)
+    _, lines, _ = bench.train("-m", "seed=0,1,3")
+    plain = json.loads(Path(lines[-1]).read_text())
+    assert sum("finished before" in line for line in lines) == 2
+    assert by_launcher["name"] == plain["name"]
+    assert [run["id"] for run in by_launcher["runs"]] == [run["id"] for run in plain["runs"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LAUNCHERS))
+def test_real_results_are_those_of_the_basic_launcher(at_home, repository, name):
+    bench = at_home
+    bench.environment["PYTHONPATH"] = str(repository)
+    sweep = ("-m", "seed=0,1", "experiment=popularity", "datamodule.source.users=40", "logger=none")
+    found = []
+    for folder, launcher in (("basic", ()), (name, _words(name))):
+        command = bench.start(*sweep, *launcher, f"runs_dir={bench.here / folder}")
+        out, _ = command.communicate(timeout=2 * PATIENCE)
+        assert out.splitlines()[-2] == "2 of 2 runs are done"
+        records = [json.loads(path.read_text()) for path in sorted((bench.here / folder).glob("*/result.json"))]
+        found.append([(record["id"], record["metrics"], record["intervals"]) for record in records])
+    assert len(found[0]) == 2
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_process_of_rays(at_home):
+    bench = at_home
+    (bench.here / "hold").touch()
+    command = bench.start("-m", *_words("ray"), "seed=0,3", *bench.words())
+    bench.wait_for("pid-0")
+    command.send_signal(signal.SIGINT)
+    _, error = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 130
+    assert error.splitlines()[-1] == "interrupted; the same command goes on from the last checkpoint"
+    assert _none_left(bench)
+    assert bench.results() == {}
+
+
+def test_what_is_null_is_rays_to_choose():
+    launcher = RayLauncher(
+        init=OmegaConf.create({"address": None, "num_cpus": 2}), resources=OmegaConf.create({"num_gpus": None})
+    )
+    assert (launcher.init, launcher.resources) == ({"num_cpus": 2}, {})
+
+
+@pytest.mark.parametrize(("cpus", "each", "jobs"), [(8, 2, 4), (2, 4, 1), (3, 1, 3)])
+def test_ray_runs_as_many_jobs_as_its_cpus_allow(cpus, each, jobs):
+    launcher = OmegaConf.create({"init": {"num_cpus": cpus}, "resources": {"num_cpus": each}})
+    assert jobs_at_a_time(launcher) == jobs
+
+
+def test_without_ray_one_line_names_the_extra(bench):
+    (bench.here / "ray.py").write_text("raise ImportError('none here')\n")
+    status, _, error = bench.train("-m", "hydra/launcher=ray", "seed=0")
+    assert status == 1
+    assert error == 'error: hydra/launcher=ray needs Ray: pip install -e ".[ray]"\n'
