@@ -50,9 +50,8 @@ def _declared(repository: Path, *more: str) -> set[str]:
     """What tests install, and the extras named in `more`."""
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + [
-        one for extra in ("demo", "energy", "joblib", "ray", "retrieval", "slurm", *more) for one in extras[extra]
-    ]
+    tested = ("demo", "energy", "joblib", "mlflow", "ray", "retrieval", "slurm", "tensorboard")
+    wanted = project["dependencies"] + [one for extra in (*tested, *more) for one in extras[extra]]
     return {_normal(re.split(r"[\[<>=~! ]", one)[0]) for one in wanted}
 
 
