@@ -64,6 +64,14 @@ def test_what_adaptation_gives_is_told_of_the_same_strategy_and_labels(tmp_path:
     ]
 
 
+def test_evidence_has_also_what_the_runs_began_from(tmp_path: Path) -> None:
+    write_run(tmp_path, "adapted")
+    write_run(tmp_path, "head", provenance={"parents": ["adapted"]})
+    write_run(tmp_path, "lora", provenance={"parents": ["adapted", "head"]})
+    keep_evidence([write_sweep(tmp_path, "one", [("lora", ["strategy=lora"])])], tmp_path / "kept")
+    assert {path.stem for path in (tmp_path / "kept" / "runs").iterdir()} == {"adapted", "head", "lora"}
+
+
 def test_evidence_says_nothing_of_the_machine_that_it_was_made_on(tmp_path: Path) -> None:
     place = tmp_path / "runs"
     folders = {"data_dir": f"{tmp_path}/corpora", "runs_dir": str(place), "cache_dir": f"{place}/cache"}
