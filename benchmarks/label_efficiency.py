@@ -16,11 +16,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
+from benchmarks import checking
 from benchmarks.checking import data_dir, run
+from datamodules.storage import atomic_write
 from experiments.config.hardware import cores
 from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.runs import QUIET, at_once, runs_of
 from experiments.runs.provenance import ROOT
+from experiments.runs.read import Run
+from experiments.tables.grid import Cell, Grid, Report
+from experiments.tables.markdown import markdown
+from experiments.tables.rows import value_of
+from experiments.tables.statistics import holm, signed_rank
+from lightning_modules.intervals import paired_interval
 
 SETTING = "sweep=strategies_ml100k"
 SHARE = "datamodule.few_shot.share"
@@ -31,6 +41,12 @@ EPOCHS = {0.01: 20, 0.05: 20, 0.2: 10, 1.0: 3}
 PARENTS_EPOCHS = {0.01: 200, 0.05: 200, 0.2: 100, 1.0: 40}
 """Of the run around the frozen language model: 200 to 400 steps."""
 
+METRIC = "ndcg@10"
+GAINS = (
+    f"test/{METRIC} of the run that began from an adapted language model, less that of the run that did not, of the "
+    "same strategy and users; 95% percentile bootstrap interval over queries. Wilcoxon's signed-rank test, "
+    "Holm-corrected for all rows."
+)
 METRICS = ", ".join(
     f"{{_target_: lightning_modules.metrics.{name}, k: {k}}}"
     for name, k in (("ndcg.NdcgMetric", 10), ("hit_rate.HitRateMetric", 10), ("ndcg.NdcgMetric", 100))
@@ -91,14 +107,35 @@ def write(plain: Sequence[Path], adapted: Sequence[Path], untrained: Sequence[Pa
     """Tables, figures and evidence."""
     for name, manifests in (("plain", plain), ("adapted", adapted)):
         paths = list(map(str, (*manifests, *untrained)))
-        run("experiments.tabulate", [*paths, "--by", "strategy", SHARE, "--out", str(folder / f"{name}.md")])
+        table = ["--by", "strategy", SHARE, "--title", f"{folder.name}, {name}", "--out", str(folder / f"{name}.md")]
+        run("experiments.tabulate", [*paths, *table])
         for form in ("png", "pdf"):
             how = ["--by", "strategy", "--x", SHARE, "--out", str(folder / f"{name}.{form}")]
             run("experiments.plot", ["curve", *paths, *how])
     runs = runs_of([*plain, *adapted, *untrained])
+    gains = adaptation_gains(runs_of(plain), runs_of(adapted))
+    atomic_write(folder / "gains.md", markdown(Report((gains,), (GAINS,), ())))
     keep_evidence(runs, folder)
     print(f"{len(runs)} runs")
     print(folder)
+
+
+def adaptation_gains(plain: Sequence[Run], adapted: Sequence[Run]) -> Grid:
+    """Each adapted run against the plain one of the same strategy and labels, query by query."""
+    pairs = {_cell(one): (one, other) for one in adapted for other in plain if _cell(one) == _cell(other)}
+    values = [tuple(checking.values(run, METRIC) for run in pair) for pair in pairs.values()]
+    corrected = holm([signed_rank(after - before) for after, before in values])
+    rows = []
+    for cell, (after, before), p in zip(pairs, values, corrected, strict=True):
+        low, high = paired_interval(after, before)
+        gain = f"{np.mean(after - before):+.4f}"
+        rows.append(tuple(map(Cell, (*cell, gain, f"[{low:+.4f}, {high:+.4f}]", f"{p:.3f}"))))
+    header = ("strategy", "share of users", "gain", "95% interval", "p (Holm)")
+    return Grid("Adaptation first, less none", header, tuple(rows), names=2)
+
+
+def _cell(run: Run) -> tuple[str, str]:
+    return value_of(run, "strategy"), value_of(run, SHARE)
 
 
 if __name__ == "__main__":

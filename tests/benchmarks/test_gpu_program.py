@@ -82,7 +82,8 @@ def test_a_carried_model_is_the_model_in_half_the_space(tmp_path):
 
 
 def test_what_was_carried_is_put_where_it_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.delenv("INTERESTLAB_DATA", raising=False)
+    monkeypatch.setenv("INTERESTLAB_DATA", "")  # of what was absent monkeypatch would not take back what `unpack` sets
+    monkeypatch.delenv("INTERESTLAB_DATA")
     for name in ("minilm", "data", "cache/prepared/corpus", "cache/mind_titles"):
         (tmp_path / "carried" / name).mkdir(parents=True)
         (tmp_path / "carried" / name / "file").write_text("carried")

@@ -181,6 +181,14 @@ def test_what_is_stored_is_what_is_read(tmp_path):
     assert [cell.verdict for cell in compare(found_in(rows, 1, ["test/hr@10"]), cells)] == ["OK", "OK"]
 
 
+def test_evidence_has_also_what_the_runs_began_from(tmp_path: Path) -> None:
+    write_run(tmp_path, "adapted")
+    write_run(tmp_path, "head", provenance={"parents": ["adapted"]})
+    write_run(tmp_path, "lora", provenance={"parents": ["adapted", "head"]})
+    keep_evidence([read_run(tmp_path / "lora")], tmp_path / "kept")
+    assert {path.stem for path in (tmp_path / "kept" / "runs").iterdir()} == {"adapted", "head", "lora"}
+
+
 def test_evidence_says_nothing_of_the_machine_that_it_was_made_on(tmp_path):
     place = tmp_path / "runs"
     folders = {"data_dir": f"{tmp_path}/corpora", "runs_dir": str(place), "cache_dir": f"{place}/cache"}
