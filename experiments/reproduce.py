@@ -93,7 +93,7 @@ def reproduce(request: Request) -> list[Cell]:
     table = request.table
     print(f"{table.name}: {table.says}\nfull scale: {table.time}, {table.hardware}\n", flush=True)
     manifests = make_runs(table, request.scale, request.own, request.workers)
-    content = content_of(_options(table, manifests))
+    content = content_of(options(table, request.scale, manifests))
     report = make_report(content)
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     show(report, console)
@@ -136,12 +136,15 @@ def _judge(request: Request, content: Content) -> list[Cell]:
     return expectation.compare(expectation.found_in(content.rows, keys, content.metrics), expectation.read(path))
 
 
-def _options(table: TableSpec, manifests: Sequence[Path]) -> argparse.Namespace:
+def options(table: TableSpec, scale: str, manifests: Sequence[Path]) -> argparse.Namespace:
+    """Those of experiments.tabulate."""
     parser = argparse.ArgumentParser()
     add_options(parser)
     words = [*map(str, manifests), "--title", table.name, "--by", *table.by, "--metrics", *table.metrics]
     words += ["--costs", *table.costs, "--monitor", table.monitor]
-    for option, values in (("--pick", table.pick), ("--reference", (table.reference,) if table.reference else ())):
+    papers = table.published if scale == "full" else ()  # smoke is of other data than any paper's
+    reference = (table.reference,) if table.reference else ()
+    for option, values in (("--pick", table.pick), ("--reference", reference), ("--published", papers)):
         words += [option, *values] if values else []
     return parser.parse_args(words)
 

@@ -34,7 +34,8 @@ class TableSpec:
     others begin from; none where it is empty. grids: multiruns; one with the key `each` is made as a sweep of its own
     for each of its values, so that several run at a time. again: more seeds for some rows. by, reference, pick,
     monitor, metrics, costs: as of experiments.tabulate. figures: words of experiments.plot, by the file's stem.
-    published: names of conf/published. scales: words that take the place of a grid's own, or are added, by scale.
+    published: names of conf/published, set beside `full`. scales: words that take the place of a grid's own, or are
+    added, by scale.
     """
 
     name: str

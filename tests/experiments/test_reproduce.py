@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from experiments.config.compose import compose
-from experiments.reproduce import main, understood
+from experiments.reproduce import main, options, understood
 from experiments.reproduction import expectation
 from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell, Expected, compare, expect, found_in
 from experiments.reproduction.runs import merged, seeded_again, split
-from experiments.reproduction.spec import Again, names, parse, read_spec
+from experiments.reproduction.spec import SCALES, Again, names, parse, read_spec
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_run
 from experiments.runs.sweep import expand
 from experiments.tables.rows import Row
 from tests.experiments.fabricated import write_run, write_sweep
 
-TABLES = ["heads_beauty", "iisan_cost", "strategies_beauty", "strategies_ml100k"]
+TABLES = ["baselines_beauty", "heads_beauty", "iisan_cost", "strategies_beauty", "strategies_ml100k"]
 STRATEGIES = sorted(path.stem for path in (ROOT / "conf" / "strategy").glob("*.yaml"))
 
 
@@ -126,6 +126,12 @@ def test_other_words_go_to_the_runs():
     assert request.out == Path("/big/tables/heads_beauty-full")
 
 
+def test_papers_stand_beside_the_full_table_alone():
+    """At smoke scale the data are simulated."""
+    table = read_spec("heads_beauty")
+    assert {scale: options(table, scale, []).published for scale in SCALES} == {"full": ["amazon_beauty"], "smoke": []}
+
+
 def test_without_words_it_says_what_there_is(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
@@ -211,10 +217,9 @@ def test_a_table_at_smoke_scale_comes_to_its_end_and_says_ok(name, tmp_path, cap
     out = capfd.readouterr().out
     assert " 0 FAIL, 0 without an expectation." in out
     made = Path(out.splitlines()[-1])
-    assert {"table.md", "table.tex", "table.csv", "runs", "pareto.png", "pareto.pdf"} <= {
-        path.name for path in made.iterdir()
-    }
+    figures = {f"{stem}.{form}" for stem in read_spec(name).figures for form in ("png", "pdf")}
+    assert {"table.md", "table.tex", "table.csv", "runs", *figures} == {path.name for path in made.iterdir()}
     results = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/result.json")}
-    assert len(list((made / "runs").glob("*.json"))) >= 4
+    assert len(list((made / "runs").glob("*.json"))) >= 2
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/result.json")} == results
