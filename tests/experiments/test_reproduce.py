@@ -108,7 +108,7 @@ def test_a_faulty_file_is_refused_by_its_name(change, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["scale=smoke"], "say which table: table=heads_beauty|"),
+        (["scale=smoke"], "say which table: table=baselines_beauty|"),
         (["table=heads_beuty"], "no table 'heads_beuty': heads_beauty"),
         (["table=heads_beauty", "scale=big"], "scale is big; it is full or smoke"),
         (["table=heads_beauty", "workers=0"], "workers is 0; at least one sweep"),
@@ -129,7 +129,10 @@ def test_other_words_go_to_the_runs():
 def test_papers_stand_beside_the_full_table_alone():
     """At smoke scale the data are simulated."""
     table = read_spec("heads_beauty")
-    assert {scale: options(table, scale, []).published for scale in SCALES} == {"full": ["amazon_beauty"], "smoke": []}
+    assert {scale: options(table, scale, [Path("sweep.json")]).published for scale in SCALES} == {
+        "full": ["amazon_beauty"],
+        "smoke": [],
+    }
 
 
 def test_without_words_it_says_what_there_is(capsys):
