@@ -19,10 +19,13 @@ TARGET = re.compile(r"_target_: ([\w.]+)")
 
 
 def defaults() -> dict[str, dict[str, str]]:
-    """Target -> argument -> default, of every `_target_` under conf/ but the program's own."""
+    """Target -> argument -> default, of every `_target_` under conf/ that can move a result: of no program, and of no
+    launcher."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))]
     targets = sorted({target for text in texts for target in TARGET.findall(text)})
-    return {target: _defaults_of(target) for target in targets if not target.startswith("experiments.")}
+    return {
+        target: _defaults_of(target) for target in targets if not target.startswith(("experiments.", "hydra_plugins."))
+    }
 
 
 def frozen() -> dict[str, Any]:

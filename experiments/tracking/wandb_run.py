@@ -39,9 +39,9 @@ def settings(node: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -
     run = _run(config, folder)
     learns = "adaptation" in config or trains(dict(config))
     tags = [value_of(run, seam)[:64] for seam in (*TAGGED, *(() if learns else ("scorer",))) if config.get(seam)]
-    tags = [tag for tag in tags if tag != NOTHING]
     kind = "adapt" if "adaptation" in config else "train" if learns else "score"
-    return {"job_type": kind, **node, "offline": True, "tags": [*tags, *(node.get("tags") or ())]}
+    every = dict.fromkeys([*tags, *(node.get("tags") or ())])  # W&B has a set: graph that scores graph is one tag
+    return {"job_type": kind, **node, "offline": True, "tags": [tag for tag in every if tag != NOTHING]}
 
 
 def describe(run: Any, config: Mapping[str, Any], folder: Path) -> None:

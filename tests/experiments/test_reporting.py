@@ -16,4 +16,4 @@ def test_another_process_than_the_first_concludes_nothing(tmp_path, monkeypatch)
     assert [type(logger) for logger in loggers] == [WandbLogger]
     with pytest.raises(AttributeError):
         loggers[0].experiment.config.update({})
-    conclude(loggers, config, {"test/hr@10": 0.5})
+    conclude(loggers, config, tmp_path, {"test/hr@10": 0.5})

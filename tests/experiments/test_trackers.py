@@ -45,7 +45,7 @@ def _twice(config: dict, folder: Path) -> None:
         loggers = build_loggers(config, folder)
         assert len(loggers) == 1
         loggers[0].log_metrics({"train/loss": 1.0 / step}, step)
-        conclude(loggers, config | changed, NUMBERS, step)
+        conclude(loggers, config | changed, folder, NUMBERS, step)
 
 
 def _events(folder: Path):
@@ -108,7 +108,7 @@ def test_a_run_that_mlflow_lost_begins_anew_there(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "mlflow_run.txt").write_text("0123456789abcdef0123456789abcdef\n")
     config = _config("mlflow", folder)
-    conclude(build_loggers(config, folder), config, NUMBERS)
+    conclude(build_loggers(config, folder), config, folder, NUMBERS)
     _, runs = _store(tmp_path)
     assert len(runs) == 1
     assert (folder / "mlflow_run.txt").read_text().strip() == runs[0].info.run_id

@@ -29,6 +29,7 @@ LORA = (
     *LOGGED,
     "logger=wandb",
     "name=group-of-runs",
+    "+logger.wandb.tags=[draft]",
     "trainer.log_every_n_steps=1",
 )
 
