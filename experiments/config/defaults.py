@@ -23,9 +23,8 @@ def defaults() -> dict[str, dict[str, str]]:
     launcher."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))]
     targets = sorted({target for text in texts for target in TARGET.findall(text)})
-    return {
-        target: _defaults_of(target) for target in targets if not target.startswith(("experiments.", "hydra_plugins."))
-    }
+    without = ("experiments.", "hydra_plugins.")
+    return {target: _defaults_of(target) for target in targets if not target.startswith(without)}
 
 
 def frozen() -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_lineage_names_what_was_used_and_what_was_made(lora, file):
     assert {table.type for table in tables} == {"run_table"}
     assert (used.type, used.use_after_commit) == ("dataset", True)
     assert json.loads(used.metadata)["digest"]
-    assert (model.type, model.name, list(model.aliases)) == ("model", lora[0].id, ["latest", "best"])
+    assert (model.type, model.name, set(model.aliases)) == ("model", lora[0].id, {"latest", "best"})
     files = {one.path: one for one in model.manifest.contents}
     assert set(files) == {"best.ckpt", "config.json"}
     assert files["best.ckpt"].size == (lora[0].path / "best.ckpt").stat().st_size
