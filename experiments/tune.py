@@ -6,10 +6,12 @@
 A word that names a range instead of a value (Hydra's choice, range, interval, tag(log, ...)) is searched; all others
 hold for every trial. A trial is a run like any other, in its own folder. The study lies on disk: killed and started
 again it goes on where it was, and ends with the number of trials that was asked for. The best setting, by validation,
-becomes an experiment's YAML, whose path is the last line of standard output.
+becomes an experiment's YAML, whose path is the last line of standard output; with several objectives each setting that
+none beats in all of them becomes one.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +27,7 @@ from experiments.direction import COST
 from experiments.faults import told
 from experiments.runs.read import read_run
 from experiments.tuning.outcome import Row, show
-from experiments.tuning.recipe import recipe
+from experiments.tuning.recipe import recipe, require_same
 from experiments.tuning.search import search
 from experiments.tuning.space import Space, space_of
 from experiments.tuning.study import SAMPLERS, SPENT, Asked, Study, studying
@@ -39,35 +41,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def tune(options: argparse.Namespace) -> None:
-    """Search each row, print what they spent and found, and write the best of each as an experiment."""
+    """Search each row, print what they spent and found, and write the best of each as an experiment. Raises
+    `ConfigError` for rows of which no trial ended well, after all were searched."""
     _require_sense(options)
     rows = [tuple(words) for words in product(*map(_choices, options.rows))]
     place = f"runs_dir={options.runs_dir}"
     spaces = {words: space_of([*options.words, *words, place]) for words in rows}
     root = Path(options.runs_dir) / "studies"
-    name = options.name or f"study-{digest([sorted(options.words), options.objective, options.seed])[:8]}"
-    made, paths = [], []
-    for words, space in spaces.items():
-        title = "-".join([name, *(word.partition("=")[2] for word in words)])
+    made = []
+    for title, (words, space) in zip(_titles(options, rows), spaces.items(), strict=True):
         with studying(root / title):
             study = _study(root / title, space, options)
             search(study, options.trials, options.workers)
             made.append(Row(words, study))
-            paths.append(write_best(study, title, Path(options.out)))
     show(made, Console(width=None if sys.stdout.isatty() else 200))
-    print(*paths, sep="\n")
+    print(*(path for row in made for path in write_best(row.study, Path(options.out))), sep="\n")
+    failed = [row.study.folder for row in made if not row.study.best()]
+    if failed:
+        why = "no trial ended well; log.txt in the runs' folders says why"
+        raise ConfigError([f"{folder}: {why}" for folder in failed])
 
 
-def write_best(study: Study, name: str, folder: Path) -> Path:
-    """The YAML of the best trial. Raises `ConfigError` where no trial ended well."""
-    best = study.best()
-    if not best:
-        raise ConfigError([f"{study.folder}: no trial ended well; log.txt in the runs' folders says why"])
-    run = read_run(study.folder.parent.parent / best[0].user_attrs[SPENT])
-    title = f"the best of {len(study.spent())} trials ({study.asked.sampler}) by {', '.join(study.asked.objectives)}"
-    path = folder / f"{name}.yaml"
-    atomic_write(path, recipe(name, title, study.space.words(best[0].params), run))
-    return path
+def write_best(study: Study, folder: Path) -> list[Path]:
+    """A YAML for the best trial; with several objectives one for each trial that none beats in all of them."""
+    best, by = study.best(), " and ".join(study.asked.objectives)
+    spent, paths = f"{len(study.spent())} trials ({study.asked.sampler})", []
+    for place, trial in enumerate(best):
+        name = study.folder.name if len(best) == 1 else f"{study.folder.name}-{place + 1}"
+        said = f"the best of {spent} by {by}" if len(best) == 1 else f"{by}: none of {spent} beats it in all of them"
+        run = read_run(study.runs_dir / trial.user_attrs[SPENT])
+        words = study.space.words(trial.params)
+        text = recipe(name, said, words, run)
+        require_same(name, text, words, run)
+        atomic_write(folder / f"{name}.yaml", text)
+        paths.append(folder / f"{name}.yaml")
+    return paths
+
+
+def _titles(options: argparse.Namespace, rows: Sequence[Sequence[str]]) -> list[str]:
+    """Names of the rows' studies, which are also those of their YAMLs."""
+    name = options.name or f"study-{digest([sorted(options.words), options.objective, options.seed])[:8]}"
+    values = [[re.sub(r"[^\w.-]+", "_", word.partition("=")[2]) for word in words] for words in rows]
+    titles = ["-".join([name, *row]) for row in values]
+    if len(set(titles)) < len(titles):
+        raise ConfigError([f"--rows: two would have the name {max(titles, key=titles.count)}; give each a row once"])
+    return titles
 
 
 def _study(folder: Path, space: Space, options: argparse.Namespace) -> Study:
@@ -91,6 +109,8 @@ def _require_sense(options: argparse.Namespace) -> None:
     ]
     if options.prune and (len(options.objective) > 1 or options.objective[0].startswith(COST)):
         faults.append("--prune: a run is judged by one metric of validation while it trains; give one objective")
+    if options.name and not re.fullmatch(r"[\w.-]+", options.name):
+        faults.append(f"--name {options.name}: is the name of a file; letters, digits, '.', '-' and '_' are left")
     if options.trials < 1 or options.workers < 1:
         faults.append("--trials and --workers: are 1 at least")
     if faults:

@@ -51,6 +51,7 @@ def launch(
             stdout=writer,
             stderr=writer,
             env=environment(threads, gpus),
+            process_group=None if stop is None else 0,  # an interrupt of the terminal is whoever watches to decide on
         )
     os.close(writer)
     copier = threading.Thread(target=_copy, args=(reader, shown, folder / "log.txt"), daemon=True)

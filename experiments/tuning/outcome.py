@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,12 +27,16 @@ def show(rows: Sequence[Row], console: Console) -> None:
         spent = row.study.spent()
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         counts = [str(sum(trial.state == state for trial in spent)) for state in states]
-        for place, trial in enumerate(row.study.best()):
-            named = [" ".join(row.words) or "-", str(len(spent)), *counts] if not place else [""] * 5
-            values = [f"{value:.4f}" for value in trial.values or ()]
-            table.add_row(*map(Text, (*named, *values, drawn(trial), trial.user_attrs[SPENT])))
+        named = [" ".join(row.words) or "-", str(len(spent)), *counts]
+        best = [[*_values(one), drawn(one), one.user_attrs[SPENT]] for one in row.study.best()]
+        for place, cells in enumerate(best or [["-"] * (len(objectives) + 2)]):
+            table.add_row(*map(Text, [*([""] * len(named) if place else named), *cells]))
     console.print(table)
     budgets = sorted({len(row.study.spent()) for row in rows})
     spaces = {tuple(row.study.asked.space.items()) for row in rows}
     equal = f"equal budget: {budgets[0]} trials each" if len(budgets) == 1 else f"unequal budgets: {budgets} trials"
     console.print(Text(equal + (", of the same space" if len(spaces) == 1 else ", of unequal spaces")))
+
+
+def _values(trial: FrozenTrial) -> list[str]:
+    return [f"{value:.4f}" for value in trial.values or ()]

@@ -1,18 +1,29 @@
 """What a study found, as an experiment that anybody can run: conf/experiment/NAME.yaml."""
 
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from omegaconf import OmegaConf
 
+from datamodules.storage import atomic_write
 from experiments.config.check import ConfigError
 from experiments.config.compose import CONF
+from experiments.runs.plan import plan_words
 from experiments.runs.read import Run
 from experiments.units import duration
 
 EXPECTED = ("test/hr@10", "test/ndcg@10")
+BASES = ("experiment", "sweep", "debug")
+"""Folders of conf/ whose files choose on several seams at once: a recipe begins with them and changes what they say."""
+
+MACHINE = ("runs_dir", "cache_dir", "data_dir")
+UNSAID = (*MACHINE, "name", "rerun", "dry_run")
+"""Folders and names are the machine's own and left out."""
 
 
 def recipe(name: str, title: str, words: Sequence[str], run: Run) -> str:
@@ -23,9 +34,21 @@ def recipe(name: str, title: str, words: Sequence[str], run: Run) -> str:
     """
     choices, settings = _sorted(words)
     lines = ["# @package _global_", f"# {title}", *_header(name, run)]
-    defaults = [f"  - override /{group}: {choice}" for group, choice in choices.items()]
+    defaults = [f"  - /{group}/{choices.pop(group)}" for group in BASES if group in choices]
+    defaults += [f"  - override /{group}: {choice}" for group, choice in choices.items()]
     body = OmegaConf.to_yaml(OmegaConf.create(settings)) if settings else ""
     return "\n".join([*lines, *(["defaults:", *defaults, ""] if defaults else []), body])
+
+
+def require_same(name: str, text: str, words: Sequence[str], run: Run) -> None:
+    """Raise `ConfigError` where the YAML is of another run than the one that it was written from."""
+    with TemporaryDirectory() as folder:
+        atomic_write(Path(folder, "experiment", f"{name}.yaml"), text)
+        own = [word for word in words if word.partition("=")[0] in MACHINE]
+        found = plan_words([f"experiment={name}", f"hydra.searchpath=[file://{folder}]", *own]).folder.id
+    if found != run.id:
+        said = shlex.join([word for word in words if word not in own])
+        raise ConfigError([f"as an experiment's YAML the words make {found}, not {run.id}; keep the words: {said}"])
 
 
 def _header(name: str, run: Run) -> list[str]:
@@ -52,14 +75,14 @@ def _half(interval: tuple[float, float]) -> float:
 
 
 def _sorted(words: Sequence[str]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Choices on seams, and settings nested as YAML has them. Folders and names are the machine's own and left out."""
+    """Choices on seams, and settings nested as YAML has them."""
     choices: dict[str, str] = {}
     settings: dict[str, Any] = {}
     for word, override in zip(words, OverridesParser.create().parse_overrides(list(words)), strict=True):
         path = override.key_or_group
         if override.is_delete():
             raise ConfigError([f"{word}: an experiment's YAML cannot take a choice away; say another one"])
-        if path in ("runs_dir", "cache_dir", "data_dir", "name", "rerun", "dry_run"):
+        if path in UNSAID:
             continue
         if (CONF / path).is_dir() and "." not in path:
             value = override.value()

@@ -2,38 +2,63 @@
 
 import io
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from optuna.trial import Trial
 
+from experiments.config.check import ConfigError
 from experiments.tuning.study import Study, drawn
 from experiments.tuning.trial import make, plan_of
 
 
 def search(study: Study, trials: int, workers: int) -> None:
-    """Bring the study to so many trials: first those that a killed process had begun, then new ones."""
-    lock, open_ = threading.Lock(), study.interrupted()
+    """Bring the study to so many trials: first those that a killed process had begun, then new ones.
 
-    def work() -> None:
-        while (trial := _next(study, trials, open_, lock, running)) is not None:
-            try:
-                with lock:
-                    planned = plan_of(study, trial)
-                said = make(study, trial, planned, workers, lock, io.StringIO())
-                print(f"trial {trial.number}: {drawn(trial)}: {said} ({planned.folder.id})", flush=True)
-            finally:
-                running.discard(trial.number)
-
-    running: set[int] = set()
+    At an interrupt, or where one worker raises, all stop; what they had begun is gone on with the next time.
+    """
+    work = Work(study, trials, workers)
     with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(work) for _ in range(workers)]:
-            future.result()
+        try:
+            for worker in as_completed([pool.submit(work.through) for _ in range(workers)]):
+                worker.result()
+        finally:
+            work.over.set()
 
 
-def _next(study: Study, trials: int, open_: list[Trial], lock: threading.Lock, running: set[int]) -> Trial | None:
-    with lock:
-        if len(study.spent()) + len(running) >= trials:
-            return None
-        trial = open_.pop(0) if open_ else study.ask()
-        running.add(trial.number)
-        return trial
+class Work:
+    """What workers of one study share. over: set once nobody shall begin or go on with a trial."""
+
+    def __init__(self, study: Study, trials: int, workers: int) -> None:
+        self.study, self.trials, self.workers = study, trials, workers
+        self.lock, self.over = threading.Lock(), threading.Event()
+        self.interrupted = study.interrupted()
+        self.running: set[int] = set()
+
+    def through(self) -> None:
+        """One worker's: trial after trial."""
+        while (trial := self._next()) is not None:
+            try:
+                print(f"trial {trial.number}: {drawn(trial)}: {self._made(trial)}", flush=True)
+            except BaseException:
+                self.over.set()
+                raise
+            finally:
+                self.running.discard(trial.number)
+
+    def _next(self) -> Trial | None:
+        with self.lock:
+            if self.over.is_set() or len(self.study.spent()) + len(self.running) >= self.trials:
+                return None
+            trial = self.interrupted.pop(0) if self.interrupted else self.study.ask()
+            self.running.add(trial.number)
+            return trial
+
+    def _made(self, trial: Trial) -> str:
+        with self.lock:
+            try:
+                planned = plan_of(self.study, trial)
+            except ConfigError as fault:
+                self.study.refuse(trial)
+                return f"refused: {' '.join(str(fault).split())}"
+        said = make(self.study, trial, planned, self.workers, self.lock, self.over, io.StringIO())
+        return f"{said} ({planned.folder.id})"

@@ -26,7 +26,7 @@ class Space:
 
     def words(self, drawn: Mapping[str, Any]) -> tuple[str, ...]:
         """A trial on the command line."""
-        return (*self.fixed, *(f"{path}={_written(drawn[path])}" for path in self.searched))
+        return (*self.fixed, *(f"{path}={_written(drawn[path], of)}" for path, of in self.searched.items()))
 
 
 def space_of(words: Sequence[str]) -> Space:
@@ -79,7 +79,10 @@ def _plain(value: Any) -> str | int | float | bool | None:
     return value.with_quotes() if isinstance(value, QuotedString) else value
 
 
-def _written(value: Any) -> str:
+def _written(value: Any, of: BaseDistribution) -> str:
+    """Of a number as few digits from `DIGITS` up as leave it in its range; 17 tell any one from all others."""
     if isinstance(value, float):
-        return repr(float(f"{value:.{DIGITS}g}"))
+        near = (float(f"{value:.{digits}g}") for digits in range(DIGITS, 18))
+        inside = (one for one in near if not isinstance(of, FloatDistribution) or of.low <= one <= of.high)
+        return repr(next(inside, value))
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -18,7 +18,7 @@ from experiments.tuning.space import Space
 
 SAMPLERS: tuple[str, ...] = ("tpe", "random")
 SPENT = "run"
-"""Attribute of a trial that a run was begun for: the run's id. What has none was killed while it was drawn."""
+"""Attribute of a trial that counts: the id of the run that was begun for it, "" where its setting is refused."""
 
 Verdict = Literal["complete", "pruned", "failed"]
 
@@ -37,8 +37,9 @@ class Asked:
 
 
 class Study:
-    """Trials of one space. A trial's setting depends on the seed, its number and the trials before it alone, so that
-    with one worker a study that was killed and started again draws what it would have drawn."""
+    """Trials of one space. A trial's setting depends on the seed, on how many were drawn before it, and on what of
+    these has ended, so that with one worker a study that was killed and started again draws what it would have drawn.
+    """
 
     def __init__(self, folder: Path, space: Space, asked: Asked) -> None:
         self.folder, self.space, self.asked = folder, space, asked
@@ -53,6 +54,11 @@ class Study:
             load_if_exists=True,
         )
 
+    @property
+    def runs_dir(self) -> Path:
+        """Where its runs lie: RUNS/studies/NAME is the study's folder."""
+        return self.folder.parent.parent
+
     def spent(self) -> list[FrozenTrial]:
         """Trials that count: those that ended, whichever way."""
         return [
@@ -64,18 +70,21 @@ class Study:
     def interrupted(self) -> list[Trial]:
         """Trials that a killed process had begun, to be gone on with. One that was killed while it was drawn is given
         up; the next one is drawn in its place, alike."""
-        found = []
+        drawn = self._running()
         for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.params.keys() == self.space.searched.keys():
-                found.append(Trial(self.optuna, trial._trial_id))
-            else:
+            if trial.number not in {one.number for one in drawn}:
                 self.optuna.tell(trial.number, state=TrialState.FAIL)
-        return found
+        return [Trial(self.optuna, trial._trial_id) for trial in drawn]
 
     def ask(self) -> Trial:
         """The next trial, drawn."""
-        self.optuna.sampler = _sampler(self.asked.sampler, self.asked.seed, len(self.spent()))
+        self.optuna.sampler = _sampler(self.asked.sampler, self.asked.seed, len(self.spent()) + len(self._running()))
         return self.optuna.ask(dict(self.space.searched))
+
+    def refuse(self, trial: Trial) -> None:
+        """Count it as failed though no run was begun: there is no model of that setting."""
+        trial.set_user_attr(SPENT, "")
+        self.tell(trial, "failed")
 
     def tell(self, trial: Trial, verdict: Verdict, values: list[float] | None = None) -> None:
         """How it ended."""
@@ -83,9 +92,15 @@ class Study:
         self.optuna.tell(trial, values if verdict == "complete" else None, state=states[verdict])
 
     def best(self) -> list[FrozenTrial]:
-        """The best complete trial, or with several objectives those that none beats in all of them; of equals the
-        earliest. Empty before one is complete."""
-        return sorted(self.optuna.best_trials, key=lambda trial: trial.number) if self._complete() else []
+        """The best complete trial, of equals the earliest; with several objectives all that none beats in all of
+        them. Empty before one is complete."""
+        found = sorted(self.optuna.best_trials, key=lambda trial: trial.number) if self._complete() else []
+        return found if len(self.asked.objectives) > 1 else found[:1]
+
+    def _running(self) -> list[FrozenTrial]:
+        """Trials that are drawn and have not ended."""
+        begun = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [trial for trial in begun if trial.params.keys() == self.space.searched.keys()]
 
     def _complete(self) -> bool:
         return any(trial.state == TrialState.COMPLETE for trial in self.spent())

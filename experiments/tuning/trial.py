@@ -1,13 +1,15 @@
 """One trial: a run like any other, watched while it trains."""
 
 import json
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from optuna.trial import Trial
 
+from experiments.config.check import ConfigError
 from experiments.direction import COST
 from experiments.runs.attempt import attempt
 from experiments.runs.launch import Stopped
@@ -23,15 +25,26 @@ def plan_of(study: Study, trial: Trial) -> Plan:
     return planned
 
 
-def make(study: Study, trial: Trial, planned: Plan, workers: int, lock: threading.Lock, screen: TextIO) -> str:
-    """Bring the run to its end, or stop it where the study has seen enough of it. Returns what is said of it."""
+def make(
+    study: Study,
+    trial: Trial,
+    planned: Plan,
+    workers: int,
+    lock: threading.Lock,
+    over: threading.Event,
+    screen: TextIO,
+) -> str:
+    """Bring the run to its end, or stop it where the study has seen enough of it. Returns what is said of it. Once
+    `over` is set the run is stopped and the trial left open, to be gone on with by the next process."""
     watch = Watch(study, trial, planned.folder.path, lock) if study.asked.pruning else None
     try:
-        done = attempt(planned, workers, screen, watch.stops if watch else None)
+        done = attempt(planned, workers, screen, lambda: over.is_set() or (watch is not None and watch.stops()))
     except Stopped:
+        if watch is None or not watch.enough:
+            return "interrupted; the same command goes on with it"
         with lock:
             study.tell(trial, "pruned")
-        return f"pruned after epoch {len(watch.reported) if watch else 0}"
+        return f"pruned after epoch {len(watch.reported)}"
     if watch is not None:
         watch.stops()  # what came since it last looked, for the trials to come
     with lock:
@@ -39,18 +52,25 @@ def make(study: Study, trial: Trial, planned: Plan, workers: int, lock: threadin
             study.tell(trial, "failed")
             return "failed"
         values = values_of(planned.folder.path, study.asked.objectives)
+        said = ", ".join(f"{name} {value:.4f}" for name, value in zip(study.asked.objectives, values, strict=True))
+        if not all(map(math.isfinite, values)):
+            study.tell(trial, "failed")
+            return f"failed: {said}"
         study.tell(trial, "complete", values)
-    return ", ".join(f"{name} {value:.4f}" for name, value in zip(study.asked.objectives, values, strict=True))
+    return said
 
 
 def values_of(folder: Path, objectives: Sequence[str]) -> list[float]:
-    """Metrics and costs of a finished run. Raises ValueError, naming those that are there, for one that is not."""
+    """Metrics and costs of a finished run. Raises `ConfigError`, naming those that are there, for one that is not."""
     run = read_run(folder)
     known = dict(run.metrics) | {f"{COST}{name}": value for name, value in run.cost.items() if value is not None}
-    absent = [name for name in objectives if name not in known]
-    if absent:
-        raise ValueError(f"objective {absent[0]} is measured by no run; there are {', '.join(sorted(known))}")
-    return [float(known[name]) for name in objectives]
+    return [float(_look_up(name, known)) for name in objectives]
+
+
+def _look_up(objective: str, measured: Mapping[str, float]) -> float:
+    if objective not in measured:
+        raise ConfigError([f"--objective {objective}: is not measured; there are {', '.join(sorted(measured))}"])
+    return measured[objective]
 
 
 class Watch:
@@ -59,19 +79,23 @@ class Watch:
     def __init__(self, study: Study, trial: Trial, folder: Path, lock: threading.Lock) -> None:
         self.study, self.trial, self.folder, self.lock = study, trial, folder, lock
         self.reported: list[float] = []
+        self.enough = False
 
     def stops(self) -> bool:
         """Whether the run is to be stopped at an epoch that it has finished. Epochs are judged one by one in their
-        order, so what is decided does not depend on when somebody looks."""
+        order, so what is decided does not depend on when somebody looks. Raises `ConfigError` where epochs do not
+        measure the objective."""
         (objective,) = self.study.asked.objectives
         for epoch, measured in enumerate(self._epochs()):
             if epoch < len(self.reported):
                 continue
-            self.reported.append(measured[objective])
+            value = _look_up(objective, measured)
+            self.reported.append(value)
             with self.lock:
                 if epoch not in self._known():
-                    self.trial.report(measured[objective], epoch)
+                    self.trial.report(value, epoch)
                 if self.trial.should_prune():
+                    self.enough = True
                     return True
         return False
 
