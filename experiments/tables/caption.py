@@ -1,5 +1,6 @@
 """What a table's reader has to know: everything that could matter and is equal over all rows."""
 
+import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -10,7 +11,7 @@ from experiments.runs.read import Run
 from experiments.tables.columns import Column
 from experiments.tables.measures import ENOUGH_SEEDS
 from experiments.tables.rows import SEED, Row, following, stem_of
-from experiments.tables.statistics import LEVEL, POWER
+from experiments.tables.statistics import LEVEL, POWER, Comparison
 from experiments.units import accuracy
 
 SETTINGS = (
@@ -151,19 +152,30 @@ def _test(columns: Sequence[Column], reference: str) -> str:
 
 
 def _power(columns: Sequence[Column]) -> str:
-    """Which differences so few users cannot show."""
-    found = [one.detectable for column in columns for one in (*column.to_best.values(), *column.to_reference.values())]
-    low, high = accuracy(min(found)), accuracy(max(found))
-    least = low if low == high else f"{low} to {high}"
+    """Which differences so few users cannot show, of each metric over its pairs of rows that differ at all."""
+    found = {column.metric: [one.detectable for one in _comparisons(column)] for column in columns}
+    spread = {metric: [one for one in some if 0 < one < math.inf] for metric, some in found.items()}
+    least = [f"{_range(some)} in {metric}" for metric, some in spread.items() if some]
+    if not least:
+        return ""
     return (
-        f"A difference is found in {POWER:.0%} of such tests from {least} on (before the correction); smaller ones are "
-        "neither shown nor excluded."
+        f"By paired t-tests at that level, before a correction, so many queries show {POWER:.0%} of mean differences "
+        f"of {' and '.join(least)} (lowest and highest pair); smaller ones are neither shown nor excluded."
     )
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = accuracy(min(values)), accuracy(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _comparisons(column: Column) -> list[Comparison]:
+    return [*column.to_best.values(), *column.to_reference.values()]
 
 
 def _seeds(columns: Sequence[Column]) -> str:
     """How many seeds comparisons were made over."""
-    found = [one.seeds for column in columns for one in (*column.to_best.values(), *column.to_reference.values())]
+    found = [one.seeds for column in columns for one in _comparisons(column)]
     return str(min(found)) if min(found) == max(found) else f"{min(found)} to {max(found)}"
 
 

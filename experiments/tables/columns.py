@@ -42,8 +42,9 @@ def make_column(rows: Sequence[Row], metric: str, reference: Label | None, paire
     """Measure all rows and compare them. `paired` is False for rows of different data, which share no queries."""
     found = {row.label: measure(row, metric) for row in rows}
     measures = {label: value for label, value in found.items() if value is not None}
-    means = sorted({value.mean for value in measures.values()}, reverse=sign_of(metric) > 0)
-    ranking = tuple(tuple(label for label, value in measures.items() if value.mean == mean) for mean in means)
+    rounded = {label: round(value.mean, 12) for label, value in measures.items()}  # the order of seeds moves the last
+    means = sorted(set(rounded.values()), reverse=sign_of(metric) > 0)
+    ranking = tuple(tuple(label for label, mean in rounded.items() if mean == one) for one in means)
     values = _by_seed([row for row in rows if row.label in measures], metric) if paired else None
     if values is None:
         return Column(metric, measures, (), None, {}, {}, unlike=paired)

@@ -150,3 +150,15 @@ def test_a_detectable_difference_is_found_as_often_as_it_says():
     shift = detectable(samples[0]) / samples[0].std(ddof=1)
     found = np.mean([t_test(sample + shift) < 0.05 for sample in samples])
     assert found == pytest.approx(0.8, abs=0.04)
+
+
+def test_the_order_of_seeds_moves_nothing_by_rounding():
+    """Of thirds: what is equal over all seeds is equal, and equal distances tie, as with whole numbers of hits."""
+    generator = np.random.default_rng(0)
+    hits = generator.integers(0, 2, (3, 400)).astype(float)
+    turned = dict(enumerate(hits[[2, 0, 1]]))
+    found = compare({"a": dict(enumerate(hits)), "b": turned}, "a")["b"]
+    assert (found.difference, found.p, found.t, found.effect, found.detectable) == (0.0, 1.0, 1.0, 0.0, 0.0)
+    other = generator.integers(0, 2, (3, 400)).astype(float)
+    found = compare({"a": dict(enumerate(hits)), "b": dict(enumerate(other))}, "a")["b"]
+    assert found.p == signed_rank(other.sum(axis=0) - hits.sum(axis=0))
