@@ -66,7 +66,7 @@ def pictures(content: Content, monitor: str) -> Iterator[Picture]:
         f"{metric} by history and popularity": lambda path: draw_slices(rows, metric, path),
     }
     reference = content.reference
-    if reference is not None:
+    if reference is not None and content.paired:
         drawn["who wins and who loses"] = lambda path: draw_wins(rows, reference, metric, path)
     with tempfile.TemporaryDirectory() as folder:
         for says, draw in drawn.items():

@@ -25,7 +25,7 @@ from experiments.faults import told
 from experiments.reproduction import expectation
 from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell
-from experiments.reproduction.runs import make_runs, runs_of
+from experiments.reproduction.runs import ProgramError, make_runs, runs_of
 from experiments.reproduction.spec import SCALES, TableSpec, names, read_spec
 from experiments.tables import grid
 from experiments.tables.console import show
@@ -79,7 +79,7 @@ def understood(words: Sequence[str]) -> Request:
     table, scale = read_spec(said["table"]), said.get("scale", "full")
     if scale not in SCALES:
         raise ValueError(f"scale is {scale}; it is {' or '.join(SCALES)}")
-    workers = said.get("workers", str(cores()))
+    workers = said.get("workers", str(table.workers or cores()))
     if not workers.isdigit() or int(workers) < 1:
         raise ValueError(f"workers is {workers}; at least one sweep runs at a time")
     runs_dir = said.get("runs_dir", "runs")
@@ -153,7 +153,9 @@ def _draw(table: TableSpec, manifests: Sequence[Path], folder: Path) -> None:
     for stem, words in table.figures.items():
         kind, *rest = words
         for form in ("png", "pdf"):
-            plot.main([kind, *map(str, manifests), *rest, "--out", str(folder / f"{stem}.{form}")])
+            out = folder / f"{stem}.{form}"
+            if plot.main([kind, *map(str, manifests), *rest, "--out", str(out)]):
+                raise ProgramError(f"{out} was not drawn, for the reason above")
 
 
 def _summary(cells: Sequence[Cell]) -> str:

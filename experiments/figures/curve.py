@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.figures.points import INTERVAL, Level, Point, levels_of, points_of
-from experiments.figures.style import COLOURS, MARKERS, figure, logarithmic
+from experiments.figures.style import figure, logarithmic, look, name_rows
 from experiments.tables.rows import Row, TableError
 
 
@@ -18,7 +18,7 @@ def draw_curve(lines: Mapping[str, Sequence[Row]], metric: str, x: str, path: Pa
     with figure(path, 7.2, 4.6) as made:
         axes = made.subplots()
         for place, (name, points) in enumerate(curves.items()):
-            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+            colour, marker = look(place)
             if points:
                 _line(axes, name, points, colour, marker)
             levels = levels_of(lines[name], metric, x)
@@ -30,7 +30,7 @@ def draw_curve(lines: Mapping[str, Sequence[Row]], metric: str, x: str, path: Pa
         axes.set_xlabel(x)
         axes.set_ylabel(metric)
         axes.set_title(f"Bands: {INTERVAL}", fontsize=8)
-        axes.legend(frameon=False, fontsize=8)
+        name_rows(made, axes)
 
 
 def _line(axes: Any, name: str, points: Sequence[Point], colour: str, marker: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.figures.points import name_of
-from experiments.figures.style import COLOURS, MARKERS, figure
+from experiments.figures.style import figure, look, name_rows
 from experiments.runs.read import Run
 from experiments.tables.rows import Row, TableError
 
@@ -23,11 +23,11 @@ def draw_learning(rows: Sequence[Row], metric: str, path: Path) -> None:
     with figure(path, 7.2, 4.6) as made:
         axes = made.subplots()
         for place, (name, values) in enumerate(curves.items()):
-            colour, epochs = COLOURS[place % len(COLOURS)], np.arange(1, values.shape[1] + 1)
+            (colour, marker), epochs = look(place), np.arange(1, values.shape[1] + 1)
             axes.plot(
                 *(epochs, values.mean(axis=0)),
                 color=colour,
-                marker=MARKERS[place % len(MARKERS)],
+                marker=marker,
                 markersize=4,
                 label=name,
             )
@@ -36,7 +36,7 @@ def draw_learning(rows: Sequence[Row], metric: str, path: Path) -> None:
         axes.set_ylabel(metric)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(f"Bands: {BAND}", fontsize=8)
-        axes.legend(frameon=False, fontsize=8)
+        name_rows(made, axes)
 
 
 def curve_of(row: Row, metric: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.figures.points import name_of
-from experiments.figures.style import COLOURS, MARKERS, figure
+from experiments.figures.style import figure, look, name_rows
 from experiments.tables.rows import Row, TableError
 
 KINDS = {"history_": "events in the history", "": "popularity of the answer"}
@@ -16,11 +16,12 @@ POPULARITY = ("cold", "tail", "middle", "head")
 
 def draw_slices(rows: Sequence[Row], metric: str, path: Path) -> None:
     """A panel for each kind of slice, a marker for each row, averaged over seeds, a line from the lowest seed to the
-    highest. Under each slice stands how many queries it has. Raises `TableError` where runs have no slices of the
-    metric."""
+    highest. Under each slice stands how many queries the first row has there. Raises `TableError` where runs have no
+    slices of the metric."""
     split, _, name = metric.partition("/")
     done = [row for row in rows if row.done]
-    known = list(dict.fromkeys(key.split("/")[1] for row in done for key in row.done[0].metrics if key.count("/") == 2))
+    keys = [key.split("/") for row in done for key in row.done[0].metrics]
+    known = list(dict.fromkeys(key[1] for key in keys if len(key) == 3 and (key[0], key[2]) == (split, name)))
     history = [slice_ for slice_ in known if slice_.startswith("history_")]
     popular = [slice_ for slice_ in POPULARITY if slice_ in known]
     panels = [(title, some) for title, some in zip(KINDS.values(), (history, popular), strict=True) if some]
@@ -39,17 +40,17 @@ def draw_slices(rows: Sequence[Row], metric: str, path: Path) -> None:
             axes.set_xlabel(f"{title} (queries)")
         drawn[0].set_ylabel(metric)
         drawn[0].set_title("Lines: from the lowest seed to the highest", fontsize=8)
-        drawn[0].legend(frameon=False, fontsize=8)
+        name_rows(made, drawn[0])
 
 
 def _row(axes: Any, row: Row, keys: Sequence[str], place: int, rows: int) -> None:
     """Its points stand side by side with those of the others."""
     shift = (place - (rows - 1) / 2) * 0.6 / max(rows, 1)
     values = np.array([[run.metrics.get(key, np.nan) for key in keys] for run in row.done])
-    at, colour = np.arange(len(keys)) + shift, COLOURS[place % len(COLOURS)]
+    at, (colour, marker) = np.arange(len(keys)) + shift, look(place)
     axes.vlines(at, values.min(axis=0), values.max(axis=0), color=colour, linewidth=1)
     axes.plot(
-        *(at, values.mean(axis=0), MARKERS[place % len(MARKERS)]),
+        *(at, values.mean(axis=0), marker),
         color=colour,
         markersize=5,
         label=name_of(row),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ STYLE = BASE | {
     "axes.axisbelow": True,
 }
 """Of those that show numbers on axes."""
+
+
+def look(place: int) -> tuple[str, str]:
+    """Colour and marker of the row at that place; 49 rows look each another way."""
+    return COLOURS[place % len(COLOURS)], MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+
+
+def name_rows(made: Any, axes: Any) -> None:
+    """A legend of what `axes` shows: within where it is short, else beside all axes of the figure."""
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) <= len(COLOURS):
+        axes.legend(frameon=False, fontsize=8)
+    else:
+        made.legend(handles, names, loc="outside right upper", ncols=ceil(len(names) / 24), frameon=False, fontsize=8)
 
 
 def require_drawable(path: Path) -> None:

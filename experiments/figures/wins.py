@@ -9,6 +9,7 @@ import numpy as np
 from experiments.figures.style import COLOURS, figure
 from experiments.tables.measures import answers, asked_alike
 from experiments.tables.rows import Label, Row, TableError
+from experiments.tables.statistics import minus
 
 
 def draw_wins(rows: Sequence[Row], reference: Label, metric: str, path: Path) -> None:
@@ -26,7 +27,7 @@ def draw_wins(rows: Sequence[Row], reference: Label, metric: str, path: Path) ->
     with figure(path, 2.6 * columns + 0.8, 2.4 * lines + 0.6) as made:
         panels = np.atleast_1d(made.subplots(lines, columns, sharey=True, squeeze=False)).ravel()
         for axes, label in zip(panels, others, strict=False):
-            _panel(axes, means[label] - means[reference], label)
+            _panel(axes, minus(means[label], means[reference]), label)
         for axes in panels[len(others) :]:
             axes.set_visible(False)
         made.suptitle(f"{metric} of each query against {', '.join(reference)}", fontsize=10)

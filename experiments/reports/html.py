@@ -1,6 +1,7 @@
 """A sweep as one HTML file: tables that sort and filter, figures, every run; it loads nothing from anywhere."""
 
 import json
+import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def html(page: Page) -> str:
         "summary": f"{done} of {len(page.runs)} runs are done.",
         "links": "".join(f'<a href="#{name.lower()}">{name}</a>' for name in sections),
         "sections": "\n".join(_section(name, body) for name, body in sections.items()),
-        "data": json.dumps(page.lines.record()).replace("<", "\\u003c"),
+        "data": json.dumps(page.lines.record(), allow_nan=False).replace("<", "\\u003c"),
         "style": (HERE / "page.css").read_text(encoding="utf-8"),
         "script": (HERE / "page.js").read_text(encoding="utf-8"),
     }
@@ -95,7 +96,8 @@ def _name(names: bool) -> str:
 
 def _cell(cell: Cell, names: bool) -> str:
     classes = " ".join([*(["name"] if names else []), *([cell.emphasis] if cell.emphasis != "plain" else [])])
-    value = "" if cell.number is None else f' data-value="{cell.number!r}"'
+    number = cell.number if cell.number is not None and math.isfinite(cell.number) else None
+    value = "" if number is None else f' data-value="{number!r}"'
     marks = "".join(f"<sup>{escape(mark)}</sup>" for mark in cell.marks)
     return f'<td class="{classes}"{value}>{escape(cell.text)}{marks}</td>'
 

@@ -1,5 +1,6 @@
 """Runs as lines over parallel axes: settings, then accuracy and cost."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,8 @@ def lines_of(runs: Sequence[Run], keys: Sequence[str], metrics: Sequence[str], c
         {
             run.id: (
                 *(_setting(value_of(run, key)) for key in keys),
-                *(run.metrics.get(name) for name in metrics),
-                *(run.cost.get(name) for name in costs),
+                *(_finite(run.metrics.get(name)) for name in metrics),
+                *(_finite(run.cost.get(name)) for name in costs),
             )
             for run in done
         },
@@ -60,9 +61,15 @@ def _setting(word: str) -> Value:
     if word == NOTHING:
         return None
     try:
-        return float(word)
+        number = float(word)
     except ValueError:
         return word
+    return number if math.isfinite(number) else word
+
+
+def _finite(number: float | None) -> float | None:
+    """JSON knows no other numbers."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _axis(name: str, values: Sequence[Value]) -> dict[str, Any]:

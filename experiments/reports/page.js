@@ -6,11 +6,11 @@ function valueOf(cell) {
   return number === undefined || number === "" ? null : Number(number);
 }
 
-function compare(one, other) {
+function compare(one, other, sign) {
   const [a, b] = [valueOf(one), valueOf(other)];
-  if (a !== null && b !== null) return a - b;
-  if (a !== null || b !== null) return a === null ? 1 : -1; // what has no number stands behind
-  return one.textContent.localeCompare(other.textContent);
+  if (a !== null && b !== null) return sign * (a - b);
+  if (a !== null || b !== null) return a === null ? 1 : -1; // what has no number stands behind, either way
+  return sign * one.textContent.localeCompare(other.textContent);
 }
 
 function sort(table, column, header) {
@@ -19,7 +19,7 @@ function sort(table, column, header) {
   header.setAttribute("aria-sort", ascending ? "ascending" : "descending");
   for (const body of table.tBodies) { // quoted rows stay below ours
     const rows = [...body.rows];
-    rows.sort((a, b) => (ascending ? 1 : -1) * compare(a.cells[column], b.cells[column]));
+    rows.sort((a, b) => compare(a.cells[column], b.cells[column], ascending ? 1 : -1));
     body.append(...rows);
   }
 }

@@ -12,7 +12,7 @@ from experiments.config.hardware import cores
 from experiments.reproduction.spec import Again, TableSpec
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_sweep
-from experiments.tables.picking import pick
+from experiments.tables.picking import merit, pick
 from experiments.tables.rows import value_of
 
 QUIET = ("logger=none", "callbacks.learning_rate=null", "callbacks.progress=null", "callbacks.startup_table=null")
@@ -81,7 +81,7 @@ def seeded_again(table: TableSpec, again: Again, manifests: Sequence[Path], last
     seeds."""
     runs = runs_of(manifests)
     picked = pick(runs, (again.by,), table.pick, table.monitor).runs if table.pick else runs
-    done = sorted((one for one in picked if one.status == "done"), key=lambda one: -one.metrics[table.monitor])
+    done = sorted((one for one in picked if one.status == "done"), key=lambda one: -merit([one], table.monitor))
     chosen = [one for place, one in enumerate(done) if place < again.best or value_of(one, again.by) in again.always]
     one_value = [word for word in last if "," not in word]  # what others range over was chosen
     seeds = f"seed={','.join(map(str, again.seeds))}"

@@ -35,7 +35,7 @@ class TableSpec:
     for each of its values, so that several run at a time. again: more seeds for some rows. by, reference, pick,
     monitor, metrics, costs: as of experiments.tabulate. figures: words of experiments.plot, by the file's stem.
     published: names of conf/published, set beside `full`. scales: words that take the place of a grid's own, or are
-    added, by scale.
+    added, by scale. workers: sweeps at a time; 1 where seconds are what it is about, 0 for as many as there are cores.
     """
 
     name: str
@@ -55,6 +55,7 @@ class TableSpec:
     costs: Words = ("trainable", "share", "memory", "epoch", "queries", "checkpoint")
     figures: Mapping[str, Words] = field(default_factory=dict)
     published: Words = ()
+    workers: int = 0
 
     @property
     def expected(self) -> Path:
@@ -109,4 +110,6 @@ def _cut(key: str, value: Any) -> Any:
         return tuple(tuple(line.split()) for line in value)
     if key in ("scales", "figures"):
         return {name: tuple(str(line or "").split()) for name, line in value.items()}
+    if key == "workers":
+        return int(value)
     return tuple(value.split()) if isinstance(value, str) else tuple(map(str, value))

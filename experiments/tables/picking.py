@@ -56,17 +56,16 @@ def _best(finished: Mapping[Label, Sequence[Run]], monitor: str) -> Label:
     seeds = set.intersection(*({run.seed for run in some} for some in finished.values()))
     if not seeds:
         raise TableError(f"the trials {' / '.join(map(', '.join, finished))} have no seed in common to be compared by")
-    return max(finished, key=lambda label: _merit(finished[label], seeds, monitor))
+    return max(finished, key=lambda label: merit([run for run in finished[label] if run.seed in seeds], monitor))
 
 
-def _merit(runs: Sequence[Run], seeds: set[int | None], monitor: str) -> float:
-    """The mean, turned so that more is better. What is not a number compares as nothing does, so that `max` would keep
-    it wherever it comes first."""
-    compared = [run for run in runs if run.seed in seeds]
-    without = next((run.id for run in compared if monitor not in run.metrics), None)
+def merit(runs: Sequence[Run], monitor: str) -> float:
+    """The mean over runs, turned so that more is better. What is not a number compares as nothing does, so that `max`
+    would keep it wherever it comes first; it is the worst here. Raises `TableError` where a run lacks the metric."""
+    without = next((run.id for run in runs if monitor not in run.metrics), None)
     if without is not None:
         raise TableError(f"run {without} has no {monitor} to choose by")
-    mean = sum(run.metrics[monitor] for run in compared) / len(compared)
+    mean = sum(run.metrics[monitor] for run in runs) / len(runs)
     return -math.inf if math.isnan(mean) else sign_of(monitor) * mean
 
 

@@ -57,9 +57,8 @@ class Pair(NamedTuple):
 
     @property
     def differences(self) -> np.ndarray:
-        """Ours minus theirs. Of thirds one minus two is not the third in floating point, so what must be 0, or tie
-        with another in a test by ranks, is made so: twelve decimals tell all metrics of a query apart."""
-        return np.round(self.ours - self.theirs, 12)
+        """Ours minus theirs."""
+        return minus(self.ours, self.theirs)
 
 
 def compare(values: Mapping[Row, Seeds], reference: Row) -> dict[Row, Comparison]:
@@ -80,6 +79,12 @@ def compare(values: Mapping[Row, Seeds], reference: Row) -> dict[Row, Comparison
         )
         for row, pair, p, adjusted in zip(others, pairs, raw, holm(raw), strict=True)
     }
+
+
+def minus(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Differences per query of means over seeds. In floating point 1 less two thirds is not one third; what must be 0,
+    or tie with another in a test by ranks, is made so, for twelve decimals tell all metrics of a query apart."""
+    return np.round(ours - theirs, 12)
 
 
 def _over_common_seeds(ours: Seeds, theirs: Seeds) -> Pair:

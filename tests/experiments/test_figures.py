@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.figures.learning import curve_of
+from experiments.figures.style import look
 from experiments.figures.wins import shares
 from experiments.plot import main
 from experiments.runs.read import read_run
@@ -61,6 +62,24 @@ def test_slices_say_how_many_queries_they_have(tmp_path, drawn):
     assert [text.get_text() for text in history.get_xticklabels()] == ["1-5\n(7)"]
     assert [text.get_text() for text in popular.get_xticklabels()] == ["tail\n(4)", "head\n(9)"]
     assert popular.lines[0].get_ydata() == pytest.approx([0.15, 0.8])
+
+
+def test_slices_of_another_metric_are_refused(tmp_path, capsys):
+    write_run(tmp_path, "lora", metrics={"test/head/ndcg@10": 0.5, "test/head/queries": 9.0, "test/hr@10": 0.5})
+    words = ["slices", str(tmp_path), "--metric", "test/hr@10", "--out", str(tmp_path / "a.png")]
+    assert main(words) == 1
+    assert "no finished run has slices of test/hr@10" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_rows_look_apart_and_many_are_named_beside_the_axes(tmp_path, drawn):
+    assert len({look(place) for place in range(49)}) == 49
+    for place in range(9):
+        sliced = {"test/ndcg@10": 0.5, "test/head/ndcg@10": place / 10, "test/head/queries": 9.0}
+        write_run(tmp_path, f"run-{place}", strategy=f"s{place}", metrics=sliced)
+    made = drawn("slices", tmp_path, "--by", "strategy")
+    assert [axes.get_legend() for axes in made.axes] == [None]
+    assert [text.get_text() for text in made.legends[0].get_texts()] == [f"s{place}" for place in range(9)]
 
 
 def test_wins_and_losses_are_counted_by_query(tmp_path, drawn):

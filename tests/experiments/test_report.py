@@ -1,6 +1,7 @@
 """The page of a sweep: what it says, that it needs nothing from outside, and that a browser can work with it."""
 
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -8,9 +9,11 @@ from html.parser import HTMLParser
 import pytest
 
 from experiments.report import main
+from experiments.reports.html import Page, html
 from experiments.reports.lines import Lines, lines_of
 from experiments.runs.read import Run
 from experiments.tables import published
+from experiments.tables.grid import Cell, Grid, Report
 from tests.experiments.fabricated import PAPER, three_seeds, write_failed, write_run
 
 VOID = {"meta", "link", "input", "img", "br"}
@@ -99,6 +102,29 @@ def test_lines_run_over_words_and_numbers():
     assert len({line["colour"] for line in record["lines"]}) == 2
 
 
+def test_what_is_no_number_leaves_the_page_readable(tmp_path):
+    """JSON has neither NaN nor infinity, and a script that stumbles over one shows nothing."""
+    runs = [
+        Run("a", "done", None, ("head.tau=inf",), {}, {"valid/loss": math.nan}),
+        Run("b", "done", None, ("head.tau=1",), {}, {"valid/loss": 2.0}),
+    ]
+    lines = lines_of(runs, ["head.tau"], ["valid/loss"], [])
+    assert lines.values == {"a": ("inf", None), "b": (1.0, 2.0)}
+    assert json.loads(json.dumps(lines.record(), allow_nan=False))["axes"][1]["high"] == 2.0
+    grid = Grid("t", ("a",), ((Cell("nan", number=math.nan),), (Cell("2", number=2.0),)), names=0)
+    text = html(Page("t", Report((grid,), (), ()), (), lines, tuple(runs)))
+    assert re.findall("data-value=.*?>", text) == ['data-value="2.0">']
+
+
+def test_rows_of_other_queries_have_a_page_without_wins(tmp_path, capsys):
+    write_run(tmp_path, "lora")
+    write_run(tmp_path, "full", strategy="full", provenance={"data_digest": "e" * 16})
+    out = tmp_path / "page.html"
+    words = ["--by", "strategy", "--mixed", "--reference", "strategy=full", "--out", str(out)]
+    assert main([str(tmp_path), *words]) == 0
+    assert "who wins" not in out.read_text()
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium without network."""
@@ -135,7 +161,7 @@ def test_a_click_on_a_head_sorts_and_another_turns_it_round(shown):
     assert names(shown) == ["full", "lora", "prefix(a)"]
     assert head.get_attribute("aria-sort") == "ascending"
     head.locator("button").click()
-    assert names(shown)[-2:] == ["lora", "full"]
+    assert names(shown) == ["lora", "full", "prefix(a)"]  # what failed has no number and stands behind, either way
     assert head.get_attribute("aria-sort") == "descending"
 
 

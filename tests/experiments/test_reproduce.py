@@ -1,16 +1,18 @@
 """Tables that are made again: which runs, with which words, and whether a cell is as it was."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
+from experiments import reproduce
 from experiments.config.compose import compose
 from experiments.reproduce import main, options, understood
 from experiments.reproduction import expectation
 from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell, Expected, compare, expect, found_in
-from experiments.reproduction.runs import merged, seeded_again, split
+from experiments.reproduction.runs import ProgramError, merged, seeded_again, split
 from experiments.reproduction.spec import SCALES, Again, names, parse, read_spec
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_run
@@ -78,6 +80,25 @@ def test_the_best_and_those_that_are_always_there_get_more_seeds(tmp_path):
         [f"strategy={name}", f"rate={rate}", "seed=1,2", "runs_dir=x", f"name=t-seeds-{name}"]
         for name, rate in (("c", "low"), ("a", "high"), ("b", "high"))
     ]
+
+
+def test_where_less_is_better_the_lowest_get_more_seeds(tmp_path):
+    for name, loss in (("a", 2.0), ("b", 1.0), ("c", math.nan)):
+        write_run(tmp_path, name, metrics={"valid/loss": loss}, overrides=[f"strategy={name}", "seed=0"])
+    manifest = write_sweep(tmp_path, "one", [(name, [f"strategy={name}", "seed=0"]) for name in "abc"])
+    table = parse("t", RECORD | {"monitor": "valid/loss"}, Path("t.yaml"))
+    (made,) = seeded_again(table, Again("strategy", 1, (), (1,)), [manifest], [])
+    assert made[0] == "strategy=b"
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_failure(tmp_path, monkeypatch):
+    """At smoke scale of runs that were made before: they keep no epochs to draw."""
+    write_run(tmp_path, "lora")
+    manifest = write_sweep(tmp_path, "one", [("lora", ["strategy=lora"])])
+    table = parse("t", RECORD | {"figures": {"learning": "learning"}}, Path("t.yaml"))
+    monkeypatch.setattr(reproduce, "make_runs", lambda *words: [manifest])
+    with pytest.raises(ProgramError, match=r"learning.png was not drawn"):
+        reproduce.reproduce(reproduce.Request(table, "smoke", 1, tmp_path / "out", False, ()))
 
 
 RECORD = {
