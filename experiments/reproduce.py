@@ -133,6 +133,7 @@ def _judge(request: Request, content: Content) -> list[Cell]:
     if request.record:
         runs = [run for row in content.rows for run in row.done]
         expectation.write(path, expectation.expect(content.rows, keys, content.metrics), runs)
+        print(f"stored as what is expected: {path}")
     return expectation.compare(expectation.found_in(content.rows, keys, content.metrics), expectation.read(path))
 
 
