@@ -41,6 +41,7 @@ def _table(grid: Grid, caption: str) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
+        r"\setlength{\belowcaptionskip}{6pt}",  # by itself LaTeX leaves none, for captions below a table
         rf"\caption{{{caption}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
