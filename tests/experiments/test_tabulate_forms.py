@@ -52,6 +52,7 @@ Loss softmax.
 LATEX = r"""% \usepackage{booktabs,siunitx}
 \begin{table}
 \centering
+\setlength{\belowcaptionskip}{6pt}
 \caption{R\&D\_1. Loss softmax. \textsuperscript{$\approx$} p $<$ 0.05 \textsuperscript{(a)} failed: no\_part.}
 \begin{tabular}{lS[table-format=1.4]@{\,}lr}
 \toprule
