@@ -159,7 +159,7 @@ def _power(columns: Sequence[Column]) -> str:
     if not least:
         return ""
     return (
-        f"By paired t-tests at that level, before a correction, so many queries show {POWER:.0%} of mean differences "
+        f"A paired t-test at that level, before a correction, finds with these queries {POWER:.0%} of true differences "
         f"of {' and '.join(least)} (lowest and highest pair); smaller ones are neither shown nor excluded."
     )
 
