@@ -181,14 +181,23 @@ def abandoned(folder: Path) -> list[Path]:
 
 
 def is_leased(path: Path) -> bool:
-    """Whether a living process holds a lease. A path that is absent nobody holds, and it stays absent."""
-    if not path.exists():
+    """Whether a living process holds a lease. A path that is absent nobody holds, and it stays absent.
+
+    Any number may look at once: they share the lock. For the instant of a look nobody else gets the lease: who waits
+    for it waits that long, who does not may be refused.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
     try:
-        with lease(path, wait=False):
-            return False
-    except LeaseTaken:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # also where a forked child still has the descriptor
+    except BlockingIOError:
         return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _move_unless_there(content: Path, target: Path) -> None:

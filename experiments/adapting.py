@@ -51,8 +51,11 @@ def adapt(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome,
     if trainer.is_global_zero:
         save(module.words, source, folder / LANGUAGE_MODEL)
         print(", ".join(f"{name} {value:.4f}" for name, value in module.measured.items()))
-    size = (folder / f"{BEST}.ckpt").stat().st_size
-    return Outcome(module.measured, {}), cost.summary(module, queries=0) | {"checkpoint_bytes": size}
+    own_cost = {
+        "checkpoint_bytes": (folder / f"{BEST}.ckpt").stat().st_size,
+        "batches_per_epoch": module.texts.steps_per_epoch(trainer.world_size),
+    }
+    return Outcome(module.measured, {}), cost.summary(module, queries=0) | own_cost
 
 
 def build_adaptation(config: Config, source: Path) -> AdaptationModule:

@@ -5,13 +5,14 @@
     python -m experiments.clean --caches         # also what can be made again: prepared corpora, tokens, frozen states
 
 A finished run keeps its result, its best checkpoint, its values per query and its log. Nothing that a process works on
-is touched. The last line of standard output is the folder.
+is touched, be it only since the question was asked. The last line of standard output is the folder.
 """
 
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,24 +22,27 @@ from rich.table import Table
 from rich.text import Text
 
 from datamodules.corpus import DataError
-from datamodules.storage import abandoned
+from datamodules.storage import LeaseTaken, abandoned, lease
 from experiments.faults import told
-from experiments.runs.folder import RunFolder
-from experiments.runs.read import is_run_folder, read_record
+from experiments.runs.folder import ASIDE, LEASES, RunFolder, claimed
+from experiments.runs.read import read_record
 from experiments.units import size
 
 
 @dataclass(frozen=True)
 class Waste:
-    """Files or folders of one kind that no result needs."""
+    """A file or folder that no result needs, of a kind. hold: what is held while it goes; raises `LeaseTaken` where a
+    process works on it. still: asked then, whether nothing needs it yet."""
 
     what: str
-    paths: tuple[Path, ...]
+    path: Path
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext
+    still: Callable[[], bool] = lambda: True
 
     @property
     def bytes(self) -> int:
         """On the disk."""
-        return sum(file.stat().st_size for path in self.paths for file in _files(path))
+        return sum(file.stat().st_size for file in _files(self.path))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,41 +55,69 @@ def clean(options: argparse.Namespace) -> None:
     root: Path = options.runs_dir
     if not root.is_dir():
         raise DataError("no such folder of runs", root)
-    found = [waste for waste in waste_of(root, options.unfinished, options.caches) if waste.paths]
-    freed = sum(waste.bytes for waste in found)
+    found = waste_of(root, options.unfinished, options.caches)
     if not found:
         print("nothing here that no result needs")
     else:
         _show(found)
-        if options.yes or _agreed(freed):
-            _remove(path for waste in found for path in waste.paths)
-            print(f"removed {size(freed)}")
+        if options.yes or _agreed(sum(waste.bytes for waste in found)):
+            print(f"removed {size(sum(_remove(waste) for waste in found))}")
         else:
             print("nothing was removed")
     print(root)
 
 
 def waste_of(root: Path, unfinished: bool, caches: bool) -> list[Waste]:
-    """By kind. Raises `DataError` where caches are asked for that a running job reads."""
-    folders = [RunFolder(path) for path in sorted(root.glob("[!.]*")) if is_run_folder(path)]
-    busy = [folder for folder in folders if folder.is_occupied()]
+    """One kind after another. Raises `DataError` where the folder is none of runs, or where caches are asked for that a
+    running job reads."""
+    folders = [RunFolder(path) for path in sorted(root.glob("[!.]*")) if _is_run(path)]
+    if not folders and not any((root / name).is_dir() for name in ("sweeps", LEASES)):
+        raise DataError("no folder of runs: it holds neither a run nor a sweep", root)
+    busy = claimed(root)
     if caches and busy:
-        raise DataError(f"{busy[0].id} is running and reads the caches; wait for it, or leave --caches out", root)
-    idle = [folder for folder in folders if folder not in busy]
-    done = [folder for folder in idle if folder.read("result.json").get("status") == "done"]
-    kinds = [
-        Waste("last checkpoints of finished runs", _present(folder.path / "last.ckpt" for folder in done)),
-        Waste("runs thrown away halfway", tuple(path for path in root.glob(".*-*-*") if path.is_dir())),
-        Waste("half-written files", tuple(abandoned(root))),
-        Waste("Hydra's own records", _present([root / "sweeps" / ".hydra"])),
+        raise DataError(f"{min(busy)} is running and reads the caches; wait for it, or leave --caches out", root)
+    idle = [folder for folder in folders if folder.id not in busy]
+    found = [
+        *(_of_run("last checkpoints of finished runs", folder, "last.ckpt", _is_done) for folder in idle),
+        *(Waste("runs thrown away halfway", path, owner.hold) for path, owner in _aside(root)),
+        *(Waste("half-written files", path, partial(lease, path / "owner", wait=False)) for path in abandoned(root)),
+        Waste("Hydra's own records", root / "sweeps" / ".hydra"),
     ]
     if unfinished:
-        named = _named(root)
-        lost = (folder.path for folder in idle if folder not in done and folder.id not in named)
-        kinds.append(Waste("failed and interrupted runs of no sweep", tuple(lost)))
+        found += [_of_run("failed and interrupted runs of no sweep", folder, "", _is_lost) for folder in idle]
     if caches:
-        kinds.append(Waste("caches, made again when they are needed", _present([root / "cache"])))
-    return kinds
+        found.append(Waste("caches, made again when they are needed", root / "cache", partial(_unread, root)))
+    return [waste for waste in found if waste.path.exists() and waste.still()]
+
+
+def _of_run(what: str, folder: RunFolder, name: str, still: Callable[[RunFolder], bool]) -> Waste:
+    return Waste(what, folder.path / name, folder.hold, partial(still, folder))
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run was begun here. A language model has a folder with a config.json too."""
+    return any((folder / name).exists() for name in ("overrides.json", "result.json"))
+
+
+def _is_done(folder: RunFolder) -> bool:
+    return bool(folder.read("result.json").get("status") == "done")
+
+
+def _is_lost(folder: RunFolder) -> bool:
+    return not _is_done(folder) and folder.id not in _named(folder.path.parent)
+
+
+def _aside(root: Path) -> list[tuple[Path, RunFolder]]:
+    """What a kill left of runs that were to begin anew, and whose it was."""
+    named = [(path, ASIDE.fullmatch(path.name)) for path in sorted(root.glob(".*-*"))]
+    return [(path, RunFolder(root / match["id"])) for path, match in named if match and path.is_dir()]
+
+
+@contextmanager
+def _unread(root: Path) -> Iterator[None]:
+    if claimed(root):
+        raise LeaseTaken(f"jobs read the caches of {root}")
+    yield
 
 
 def _named(root: Path) -> set[str]:
@@ -94,14 +126,11 @@ def _named(root: Path) -> set[str]:
     return {job["id"] for job in jobs if job.get("id")}
 
 
-def _present(paths: Iterable[Path]) -> tuple[Path, ...]:
-    return tuple(path for path in paths if path.exists())
-
-
 def _show(found: Sequence[Waste]) -> None:
     table = Table("what", "how many", "size", "such as")
-    for waste in found:
-        table.add_row(*map(Text, (waste.what, str(len(waste.paths)), size(waste.bytes), str(waste.paths[0]))))
+    for what in dict.fromkeys(waste.what for waste in found):
+        kind = [waste for waste in found if waste.what == what]
+        table.add_row(*map(Text, (what, str(len(kind)), size(sum(waste.bytes for waste in kind)), str(kind[0].path))))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -113,12 +142,23 @@ def _agreed(freed: int) -> bool:
     return input(f"Remove {size(freed)}? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def _remove(waste: Waste) -> int:
+    """Bytes that went: none where a process works on it by now, or where it is gone or needed."""
+    try:
+        with waste.hold():
+            if not (waste.path.exists() and waste.still()):
+                return 0
+            freed = waste.bytes
+            if waste.path.is_dir():
+                shutil.rmtree(waste.path)
+            else:
+                waste.path.unlink()
+            return freed
+    except LeaseTaken:
+        print(f"{waste.path} stays: a process works on it")
+        return 0
+    except FileNotFoundError:  # the folder in which it lay went meanwhile
+        return 0
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -53,7 +53,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     loggers = build_loggers(config, folder)
     make = adapt if "adaptation" in config else recommend
     outcome, cost = make(config, folder, loggers)
-    cost["seconds"] = time.perf_counter() - started
+    cost["seconds"] = cost.get("seconds", 0.0) + time.perf_counter() - started  # of all attempts, see `Cost`
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
     last = RunFolder(folder).read(PROGRESS).get("step", 0)
     conclude(loggers, config, folder, outcome.metrics | costs, last)

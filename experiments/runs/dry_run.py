@@ -95,10 +95,11 @@ def _shortened(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_whole(probe: Run, config: Mapping[str, Any]) -> Run:
-    """Its times with epochs of their full length."""
+    """Its times with epochs of their full length. Raises KeyError where it timed epochs and does not say how long they
+    are: untold, a few steps would pass for an epoch."""
     cost = dict(probe.cost)
     steps, of_epoch = PROBE["limit_train_batches"], cost.get("seconds_per_epoch")
-    if of_epoch and cost.get("batches_per_epoch"):
+    if of_epoch:
         whole = of_epoch * max((cost["batches_per_epoch"] or 0) / steps, 1)
         cost["seconds"] = (cost.get("seconds") or 0.0) + (cost.get("epochs") or 0) * (whole - of_epoch)
         cost["seconds_per_epoch"] = whole

@@ -12,6 +12,7 @@ result.json      renamed into place last: where it says done, everything else is
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -21,6 +22,10 @@ from typing import Any
 from uuid import uuid4
 
 from datamodules.storage import LeaseTaken, atomic_write, is_leased, lease
+
+LEASES = ".leases"
+ASIDE = re.compile(r"\.(?P<id>.+)-[0-9a-f]{32}")
+"""Names of what `RunFolder.clear` moved aside, as it makes them."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,16 @@ class RunFolder:
         return lease(self._lock("child"))
 
     def is_occupied(self) -> bool:
-        """Whether a child writes into the folder now. Takes nothing that another process could be kept from."""
+        """Whether a child writes into the folder now. To look keeps nobody out for longer than that, see
+        `is_leased`."""
         return is_leased(self._lock("child"))
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Held by who removes something of this run: neither a parent nor a child works on it meanwhile. Raises
+        `LeaseTaken` at once where one does."""
+        with lease(self._lock("parent"), wait=False), lease(self._lock("child"), wait=False):
+            yield
 
     def clear(self) -> None:
         """Forget everything, in one step: a kill leaves the whole folder or none."""
@@ -71,9 +84,15 @@ class RunFolder:
             checkpoint.unlink()
 
     def _lock(self, who: str) -> Path:
-        folder = self.path.parent / ".leases"
+        folder = self.path.parent / LEASES
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{self.id}.{who}"
+
+
+def claimed(root: Path) -> set[str]:
+    """Names of the runs in a folder of runs that a parent or a child works on, also of those whose own folder is not
+    there yet."""
+    return {lock.stem for lock in (root / LEASES).glob("*") if is_leased(lock)}
 
 
 @contextmanager

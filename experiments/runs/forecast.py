@@ -57,12 +57,13 @@ def heavy(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def seconds_of(run: Run, epochs: float | None) -> float | None:
     """How long the run took, or with so many epochs had taken: start and end once, an epoch and its validation each
-    time."""
+    time. Never less than its epochs: a run that was resumed may tell the time of its last attempt alone."""
     whole, made = run.cost.get("seconds"), run.cost.get("epochs")
     each = [run.cost.get(key) for key in ("seconds_per_epoch", "seconds_per_validation")]
     if whole is None or epochs is None or not made or each[0] is None:
         return whole
-    return whole + (epochs - made) * sum(part for part in each if part is not None)
+    repeated = sum(part for part in each if part is not None)
+    return max(whole - made * repeated, 0.0) + epochs * repeated
 
 
 def _from(like: Sequence[Run], epochs: float | None) -> Forecast:

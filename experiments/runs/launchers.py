@@ -9,6 +9,8 @@ from experiments.config.hardware import cores
 from experiments.runs.provenance import ROOT
 
 PLUGINS = ROOT / "experiments" / "plugins"
+JOBS = "INTERESTLAB_JOBS"
+"""Tells each job how many the sweep has."""
 
 
 def find_plugins() -> None:
@@ -24,8 +26,11 @@ def find_plugins() -> None:
 
 def jobs_at_a_time(launcher: DictConfig) -> int:
     """How many jobs a launcher runs at a time on one machine; joblib's -1 means one per core, Ray's as many as its CPUs
-    allow. Those that hand jobs to other machines (submitit) are asked there, job by job."""
+    allow, submitit_local's all of the sweep. Slurm's are asked on their machines, job by job, where each has its own
+    cores."""
     if "resources" in launcher:
         return max(int((launcher.init.num_cpus or cores()) // (launcher.resources.num_cpus or 1)), 1)
+    if launcher.get("_target_", "").endswith(".LocalLauncher"):
+        return int(os.environ.get(JOBS, "1"))
     jobs = int(launcher.get("n_jobs", 1))
     return jobs if jobs > 0 else cores()

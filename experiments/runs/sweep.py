@@ -18,7 +18,7 @@ from experiments.config.check import ConfigError
 from experiments.config.compose import as_config_error
 from experiments.config.identity import neutral
 from experiments.runs.folder import RunFolder
-from experiments.runs.launchers import jobs_at_a_time
+from experiments.runs.launchers import JOBS, jobs_at_a_time
 from experiments.runs.outlook import foretell
 from experiments.runs.plan import Plan, plan
 
@@ -56,7 +56,7 @@ class SweepManifest(Callback):
             raise SystemExit("\n".join(f"error: {' '.join(job)}: {fault}" for job, fault in refused))
         whole = [made for made in composed if isinstance(made, DictConfig)]
         name = whole[0].name or f"sweep-{grid_digest(config.hydra.job.config_name, grid)}"
-        os.environ[VARIABLE] = name
+        os.environ.update({VARIABLE: name, JOBS: str(len(jobs))})
         if whole[0].get("dry_run"):
             self._foretell(whole, jobs, config)
         entries = [self._entry(job, made) for job, made in zip(jobs, whole, strict=True)]

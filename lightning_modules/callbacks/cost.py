@@ -22,6 +22,8 @@ class Cost(pl.Callback):
     seconds_per_validation: median of the passes within training.
     flops_per_step: of the first optimizer step of this process, see `FlopCounter`; of one process of several.
     energy_joules: of training with its validation, see `EnergyMeter`; None where the machine cannot tell.
+    seconds: of earlier attempts, each from the making of its `Cost` to its last checkpoint; whoever times the whole run
+    adds the present one. What came before or behind that is made again, so together they are one run's.
     Memory: see `peak_memory`. What was measured travels in the checkpoint, so a resumed run counts all its epochs; one
     that was interrupted is counted and not timed.
     """
@@ -32,16 +34,18 @@ class Cost(pl.Callback):
         self.finished = 0
         self.flops: int | None = None
         self.joules: float | None = None
+        self.before = 0.0
         self.validating = 0.0
         self.tested = 0.0
         self._epoch = self._pass = self._read = 0.0
         self._counter: FlopCounter | None = None
         self._meter: EnergyMeter | None = None
-        self._earlier = 0.0
+        self._earlier: float | None = 0.0
+        self._made = time.perf_counter()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Energy counts from here."""
-        self._meter, self._earlier = EnergyMeter(counters()), self.joules or 0.0
+        self._meter = EnergyMeter(counters())
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A new epoch's clock."""
@@ -90,14 +94,17 @@ class Cost(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What was measured so far."""
         kept = {"epochs": list(self.epochs), "validations": list(self.validations), "finished": self.finished}
-        return kept | {"flops": self.flops, "joules": self.joules}
+        seconds = self.before + time.perf_counter() - self._made
+        return kept | {"flops": self.flops, "joules": self.joules, "seconds": seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.epochs, self.validations = list(state["epochs"]), list(state["validations"])
+        """Go on from there. What a checkpoint of an older version does not tell is not known of the whole run, but for
+        its time, which was that of its epochs at least."""
+        self.epochs, self.validations = list(state["epochs"]), list(state.get("validations", ()))
         self.finished = state["finished"]
-        self.flops, self.joules = state["flops"], state["joules"]
-        self._earlier = self.joules or 0.0
+        self.flops, self.joules = state.get("flops"), state.get("joules")
+        self.before = state.get("seconds", sum(self.epochs) + sum(self.validations))
+        self._earlier = self.joules
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The test pass with its encoding of the catalogue."""
@@ -124,6 +131,7 @@ class Cost(pl.Callback):
             "energy_joules": self.joules,
             "queries_per_second": queries / self.tested if self.tested else None,
             "epochs": self.finished,
+            "seconds": self.before,
         }
 
     def _stopped(self) -> int:
@@ -136,5 +144,5 @@ class Cost(pl.Callback):
 
     def _read_energy(self) -> None:
         drawn = None if self._meter is None else self._meter.joules()
-        self.joules = None if drawn is None else self._earlier + drawn
+        self.joules = None if drawn is None or self._earlier is None else self._earlier + drawn
         self._read = time.perf_counter()

@@ -7,9 +7,12 @@ that draws from them, so other jobs of the machine are in the number; memory, di
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,31 +21,40 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass
 class Counter:
-    """A counter that only rises, in joules, and begins again at 0 behind `limit` (None: never)."""
+    """A counter that only rises, in joules, and begins again at 0 behind `limit` (None: never). Raises OSError where it
+    cannot be read."""
 
     read: Callable[[], float]
     limit: float | None = None
 
 
 class EnergyMeter:
-    """Joules since it was made, of all counters together; None where the machine has none.
+    """Joules since it was made, of all counters together; None where the machine has none, and from the moment on when
+    one of them cannot be read: the others' joules would pass for all.
 
     A processor's counter begins again every ten minutes to an hour, so it wants to be read more often than that.
     """
 
     def __init__(self, counters: Iterable[Counter]) -> None:
         self.counters = list(counters)
-        self._before = [counter.read() for counter in self.counters]
+        self._before = self._read()
         self._drawn = 0.0
 
     def joules(self) -> float | None:
         """Read all counters."""
-        for place, counter in enumerate(self.counters):
-            now = counter.read()
-            risen = now - self._before[place]
+        now = self._read()
+        for counter, before, after in zip(self.counters, self._before, now, strict=False):
+            risen = after - before
             self._drawn += risen + (counter.limit or 0.0) if risen < 0 else risen
-            self._before[place] = now
+        self._before = now
         return self._drawn if self.counters else None
+
+    def _read(self) -> list[float]:
+        try:
+            return [counter.read() for counter in self.counters]
+        except OSError:
+            self.counters = []
+            return []
 
 
 def counters() -> list[Counter]:
@@ -62,14 +74,25 @@ def _processors(root: Path) -> list[Counter]:
 
 
 def _cards() -> list[Counter]:
+    """Of the cards that can tell: those before Volta and parts of a card (MIG) cannot, nor any in a container without
+    NVIDIA's library."""
     if not torch.cuda.is_available() or find_spec("pynvml") is None:
         return []
     import pynvml
 
-    pynvml.nvmlInit()
     found = []
     for index in range(torch.cuda.device_count()):
         identity = f"GPU-{torch.cuda.get_device_properties(index).uuid}"  # NVML numbers cards in another order
-        card = pynvml.nvmlDeviceGetHandleByUUID(identity)
-        found.append(Counter(lambda card=card: pynvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1e3))  # type: ignore[misc]
+        with suppress(pynvml.NVMLError, OSError):
+            pynvml.nvmlInit()
+            card = Counter(partial(_drawn, pynvml, pynvml.nvmlDeviceGetHandleByUUID(identity)))
+            card.read()
+            found.append(card)
     return found
+
+
+def _drawn(pynvml: Any, card: Any) -> float:
+    try:
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(card)) / 1e3
+    except pynvml.NVMLError as error:
+        raise OSError(f"NVML: {error}") from error

@@ -1,5 +1,6 @@
 """What is written is whole or absent, whatever happens to the writer."""
 
+import fcntl
 import hashlib
 import signal
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from datamodules.storage import (
     atomic_write,
     digest,
     digest_file,
+    is_leased,
     lease,
     made_once,
     write_array,
@@ -231,6 +233,32 @@ def test_a_lease_ends_with_its_block_even_after_an_exception(tmp_path):
         raise KeyError
     with lease(tmp_path / "lease", wait=False):
         pass
+
+
+def test_a_look_tells_whether_somebody_holds_a_lease_and_leaves_it_free(tmp_path):
+    assert not is_leased(tmp_path / "lease")
+    assert list(tmp_path.iterdir()) == []
+    with lease(tmp_path / "lease"):
+        assert is_leased(tmp_path / "lease")
+    assert not is_leased(tmp_path / "lease")
+    with lease(tmp_path / "lease", wait=False):
+        pass
+
+
+def test_two_who_look_at_once_do_not_see_each_other(tmp_path, monkeypatch):
+    lock, seen = fcntl.flock, []
+
+    def looked_at(descriptor, how):
+        """A second look while the first one has what it asked for."""
+        lock(descriptor, how)
+        if not seen:
+            seen.append(None)
+            seen[0] = is_leased(tmp_path / "lease")
+
+    (tmp_path / "lease").touch()
+    monkeypatch.setattr(fcntl, "flock", looked_at)
+    assert not is_leased(tmp_path / "lease")
+    assert seen == [False]
 
 
 def test_what_another_process_made_while_its_lease_was_waited_for_is_taken(tmp_path):

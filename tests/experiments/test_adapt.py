@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from experiments.config.check import ConfigError
 from experiments.config.compose import CONF, compose
+from experiments.runs import dry_run
 from experiments.runs.folder import RunFolder
 from experiments.runs.parents import LANGUAGE_MODEL, adopt
 from experiments.runs.plan import Plan, plan
@@ -85,6 +86,8 @@ def test_the_program_leaves_a_result_and_a_model_that_opens_again(adapted):
     assert result["cost"]["trainable_share"] == 1.0
     assert result["cost"]["epochs"] == 2
     assert result["cost"]["seconds_per_epoch"] > 0
+    steps = torch.load(adapted / "adapted.ckpt", weights_only=True)["global_step"]
+    assert 2 * result["cost"]["batches_per_epoch"] == steps > 6  # more than a dry run tries
     assert result["provenance"]["command"].startswith("python -m experiments.adapt backbone=bert_tiny")
     assert "brings no head that predicts words" in (adapted / "log.txt").read_text()
     folder = adapted / LANGUAGE_MODEL
@@ -102,6 +105,25 @@ def test_the_program_leaves_a_result_and_a_model_that_opens_again(adapted):
 
 def test_the_same_words_reuse_the_run(adapted):
     assert program(adapted.parent.parent) == [f"{adapted.name}: finished before", str(adapted)]
+
+
+def test_a_dry_run_tells_whole_epochs(adapted, tmp_path, monkeypatch):
+    """Of the few steps it is made the time of all of them, so what is foretold is as long as epochs are."""
+    few, whole = [], dry_run._as_whole
+
+    def seen(probe, config):
+        few.append(probe.cost)
+        return whole(probe, config)
+
+    monkeypatch.setattr(dry_run, "_as_whole", seen)
+    made = planned(tmp_path, "dry_run=measure", f"cache_dir={adapted.parent / 'cache'}")
+    job = dry_run.Job((), made.folder.id, "to run")
+    told = dry_run.measured(job, made, 1, {})
+    (cost,) = few
+    steps = json.loads((adapted / "result.json").read_text())["cost"]["batches_per_epoch"]
+    longer = 2 * cost["seconds_per_epoch"] * (steps / 3 - 1)
+    assert told.forecast.seconds == pytest.approx(cost["seconds"] + longer)
+    assert not made.folder.path.exists()
 
 
 def test_a_run_begins_with_its_parents_model(adapted):

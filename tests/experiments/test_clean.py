@@ -1,10 +1,15 @@
 """What no result needs goes, and nothing else does."""
 
+from pathlib import Path
+
 import pytest
 
 from datamodules.storage import lease
 from experiments.clean import main
+from experiments.runs.folder import RunFolder
 from tests.experiments.fabricated import write_failed, write_json, write_run, write_sweep
+
+ASIDE = ".done-0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
@@ -13,32 +18,37 @@ def root(tmp_path):
         for name in ("last.ckpt", "best.ckpt"):
             (folder / name).write_bytes(b"weights")
     (tmp_path / "begun").mkdir()
-    write_json(tmp_path / "begun" / "config.json", {"seed": 0})
+    for name, value in (("overrides.json", ["seed=0"]), ("config.json", {"seed": 0})):
+        write_json(tmp_path / "begun" / name, value)
     write_sweep(tmp_path, "kept", [("named", [])])
     (tmp_path / "sweeps" / ".hydra").mkdir()
-    (tmp_path / ".done-lora-0123").mkdir()
+    for name in (ASIDE, ".my-own-notes", f"{ASIDE}-kept"):
+        (tmp_path / name).mkdir()
     (tmp_path / "done" / ".result.json.x.partial").mkdir()
     (tmp_path / "cache" / "tokens").mkdir(parents=True)
     (tmp_path / ".leases").mkdir()
+    (tmp_path / "weights").mkdir()
+    write_json(tmp_path / "weights" / "config.json", {"model_type": "bert"})
     return tmp_path
 
 
 def files(root):
-    return {str(path.relative_to(root)) for path in root.rglob("*")}
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.parent.name != ".leases"}
 
 
 def test_what_a_result_needs_stays(root):
     before = files(root)
     assert main([str(root), "--yes"]) == 0
     gone = before - files(root)
-    assert gone == {"done/last.ckpt", "done/.result.json.x.partial", ".done-lora-0123", "sweeps/.hydra"}
+    assert gone == {"done/last.ckpt", "done/.result.json.x.partial", ASIDE, "sweeps/.hydra"}
 
 
 def test_more_goes_where_it_is_asked_for(root):
     assert main([str(root), "--yes", "--unfinished", "--caches"]) == 0
     left = files(root)
     assert not {"failed", "begun", "cache"} & left
-    assert {"named/last.ckpt", "done/best.ckpt", "done/result.json", "sweeps/kept.json"} <= left
+    kept = {"named/last.ckpt", "done/best.ckpt", "done/result.json", "sweeps/kept.json", "weights/config.json"}
+    assert kept <= left
 
 
 def test_without_a_person_to_ask_nothing_goes(root, capsys):
@@ -72,3 +82,49 @@ def test_a_clean_folder_is_left_alone_and_an_absent_one_refused(tmp_path, capsys
     assert main([str(tmp_path)]) == 0
     assert "nothing here that no result needs" in capsys.readouterr().out
     assert main([str(tmp_path / "absent")]) == 1
+
+
+@pytest.mark.parametrize("who", ["parent", "child"])
+def test_nothing_of_a_run_that_is_worked_on_goes(root, capsys, who):
+    """Its parent has claimed it and its child has not begun, or the child writes and its parent was killed."""
+    with RunFolder(root / "done").claim() if who == "parent" else RunFolder(root / "done").occupy():
+        assert main([str(root), "--yes"]) == 0
+        assert {"done/last.ckpt", ASIDE} <= files(root)
+    with RunFolder(root / "failed").claim() if who == "parent" else RunFolder(root / "failed").occupy():
+        assert main([str(root), "--yes", "--unfinished"]) == 0
+        assert "failed/last.ckpt" in files(root)
+        assert "begun" not in files(root)
+    capsys.readouterr()
+    with RunFolder(root / "not-there-yet").claim():
+        assert main([str(root), "--yes", "--caches"]) == 1
+    assert "not-there-yet is running and reads the caches" in capsys.readouterr().err
+
+
+def test_what_a_process_took_up_while_the_question_stood_stays(root, monkeypatch, capsys):
+    claims = [RunFolder(root / name).claim() for name in ("done", "begun")]
+
+    def agreed(question):
+        for claim in claims:
+            claim.__enter__()
+        write_sweep(root, "newer", [("failed", [])])
+        return "yes"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", agreed)
+    assert main([str(root), "--unfinished", "--caches"]) == 0
+    for claim in claims:
+        claim.__exit__(None, None, None)
+    assert {"done/last.ckpt", "begun/config.json", "failed/last.ckpt", "cache/tokens", ASIDE} <= files(root)
+    assert f"{root / 'done' / 'last.ckpt'} stays: a process works on it" in capsys.readouterr().out
+    assert "sweeps/.hydra" not in files(root)
+
+
+def test_a_folder_that_holds_no_runs_is_refused_and_left_as_it_is(tmp_path, capsys):
+    for name in (ASIDE, ".file.x.partial", "cache", "weights"):
+        (tmp_path / name).mkdir()
+    write_json(tmp_path / "weights" / "config.json", {"model_type": "bert"})
+    before = files(tmp_path)
+    assert main([str(tmp_path), "--yes", "--unfinished", "--caches"]) == 1
+    assert "no folder of runs: it holds neither a run nor a sweep" in capsys.readouterr().err
+    assert files(tmp_path) == before
+    assert not Path(tmp_path, ".leases").exists()

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from experiments.runs.dry_run import Job
+from experiments.runs.dry_run import Job, _as_whole
 from experiments.runs.forecast import Forecast
 from experiments.runs.outlook import summary
 from experiments.runs.provenance import ROOT
+from experiments.runs.read import Run
 from experiments.runs.words import own_words, shared_words
 
 WORDS = ("datamodule.source.users=30", "datamodule.source.items=40", "datamodule.source.events=8", "logger=none")
@@ -32,6 +33,17 @@ def test_jobs_are_told_apart_by_what_they_do_not_share():
     assert [own_words(one, shared_words(jobs)) for one in jobs] == ["seed=0", "seed=1"]
     assert shared_words(jobs[:1]) == ()
     assert own_words((), ()) == "(as it stands)"
+
+
+def test_epochs_of_a_few_steps_are_told_with_their_full_length():
+    """By hand: 30 batches are ten times the three that were timed, so that each of two epochs takes 9 s more."""
+    cost = {"seconds": 12.0, "epochs": 2, "seconds_per_epoch": 1.0, "batches_per_epoch": 30}
+    told = _as_whole(Run("probe", "done", cost=cost), {"seed": 0})
+    assert told.cost == cost | {"seconds": 30.0, "seconds_per_epoch": 10.0}
+    assert told.config == {"seed": 0}
+    with pytest.raises(KeyError, match="batches_per_epoch"):
+        _as_whole(Run("probe", "done", cost={"seconds": 12.0, "epochs": 2, "seconds_per_epoch": 1.0}), {})
+    assert _as_whole(Run("scorer", "done", cost={"seconds": 3.0}), {}).cost == {"seconds": 3.0}
 
 
 def train(folder, *words):

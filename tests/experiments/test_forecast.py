@@ -36,6 +36,13 @@ def test_more_epochs_take_longer_by_themselves_and_their_validations(epochs, sec
     assert forecast(asked, HERE, [run("a")]).seconds == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(("epochs", "seconds"), [(0, 0.0), (5, 165.0), (20, 660.0)])
+def test_no_time_is_negative_though_a_resumed_run_told_its_last_attempt_alone(epochs, seconds):
+    """By hand: 33 s an epoch with its validation, twenty of which cannot have taken 20 s."""
+    cost = {"seconds": 20, "epochs": 20, "seconds_per_epoch": 30, "seconds_per_validation": 3}
+    assert seconds_of(Run("resumed", "done", cost=cost), epochs) == seconds
+
+
 def test_what_trains_nothing_takes_what_it_took():
     scorer = Run("popularity", "done", cost={"seconds": 4.0})
     assert seconds_of(scorer, 10) == 4.0

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from experiments.config.hardware import cores
 from experiments.plugins.hydra_plugins.interestlab import RayLauncher
-from experiments.runs.launchers import jobs_at_a_time
+from experiments.runs.launch import THREADS
+from experiments.runs.launchers import JOBS, jobs_at_a_time
 from tests.experiments.bench import PATIENCE, Bench
 
 LAUNCHERS = {
@@ -96,6 +98,23 @@ def test_what_is_null_is_rays_to_choose():
         init=OmegaConf.create({"address": None, "num_cpus": 2}), resources=OmegaConf.create({"num_gpus": None})
     )
     assert (launcher.init, launcher.resources) == ({"num_cpus": 2}, {})
+
+
+@pytest.mark.slow
+def test_jobs_that_submitit_starts_at_once_share_the_cores(bench):
+    for name in THREADS:
+        bench.environment.pop(name, None)
+    status, _, error = bench.train("-m", *_words("submitit_local"), "seed=0,3")
+    assert status == 0, error
+    threads = [record["provenance"]["threads"] for record in bench.results().values()]
+    assert threads == [max(cores() // 2, 1)] * 2
+
+
+@pytest.mark.parametrize(("launcher", "jobs"), [("LocalLauncher", 6), ("SlurmLauncher", 1)])
+def test_submitit_runs_all_jobs_of_a_sweep_on_this_machine_and_slurm_one_of_them_on_each(launcher, jobs, monkeypatch):
+    monkeypatch.setenv(JOBS, "6")
+    target = f"hydra_plugins.hydra_submitit_launcher.submitit_launcher.{launcher}"
+    assert jobs_at_a_time(OmegaConf.create({"_target_": target, "cpus_per_task": None})) == jobs
 
 
 @pytest.mark.parametrize(("cpus", "each", "jobs"), [(8, 2, 4), (2, 4, 1), (3, 1, 3)])

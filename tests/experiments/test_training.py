@@ -1,6 +1,8 @@
 """What a run keeps of its best epoch and of its cost, also where it was interrupted."""
 
+import time
 from itertools import count
+from unittest.mock import Mock
 
 import pytest
 import pytorch_lightning as pl
@@ -11,9 +13,12 @@ from experiments.config.compose import compose
 from experiments.fitting import best_checkpoint, build_trainer, fit
 from experiments.runs.read import read_run
 from experiments.training import train
+from lightning_modules.callbacks import cost as cost_of_runs
 from lightning_modules.callbacks.cost import Cost
 from lightning_modules.callbacks.last_checkpoint import OVER, LastCheckpoint
+from lightning_modules.costs.energy import Counter
 from lightning_modules.recommender import Recommender
+from tests.experiments.bench import PATIENCE
 from tests.experiments.conftest import RUNS, WORLD
 from tests.lightning_modules.small_model import lightning_module, small_data, small_model, trainer
 
@@ -63,6 +68,7 @@ def test_an_interrupted_run_keeps_the_epoch_that_was_the_best(root, tmp_path, di
     assert float(score) == pytest.approx(0.9)
     assert epoch == 1
     assert cost.finished == 3
+    assert cost.before >= sum(cost.epochs[:die_in]) > 0
 
 
 def test_a_run_that_had_stopped_when_it_was_interrupted_knows_what_its_epochs_took(root, tmp_path):
@@ -74,6 +80,46 @@ def test_a_run_that_had_stopped_when_it_was_interrupted_knows_what_its_epochs_to
     assert after.epochs == before.epochs
     assert after.summary(module, 5)["epochs"] == 3
     assert after.summary(module, 5)["queries_per_second"] is None  # it was not tested yet
+
+
+def test_the_time_of_earlier_attempts_is_carried_on(monkeypatch):
+    """By hand: 30 s to the first checkpoint, lost work behind it, and 5 s of a second attempt to the next one."""
+    clock = iter([100.0, 130.0, 1000.0, 1005.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    state = Cost().state_dict()
+    again = Cost()
+    again.load_state_dict(state)
+    assert (state["seconds"], again.before, again.state_dict()["seconds"]) == (30.0, 30.0, 35.0)
+
+
+def test_a_checkpoint_of_an_older_version_is_gone_on_with(root):
+    """What it does not tell of is unknown, but its epochs took what they took."""
+    cost, data = Cost(), small_data(root)
+    cost.load_state_dict({"epochs": [2.0, 3.0], "finished": 2})
+    told = cost.summary(lightning_module(data, small_model(data)), 0)
+    assert (told["epochs"], told["seconds"], told["seconds_per_epoch"]) == (2, 5.0, 3.0)
+    assert (told["seconds_per_validation"], told["flops_per_step"], told["energy_joules"]) == (None, None, None)
+
+
+def test_joules_of_one_attempt_do_not_pass_for_those_of_all(monkeypatch):
+    monkeypatch.setattr(cost_of_runs, "counters", lambda: [Counter(count(10.0, 5.0).__next__)])
+    place = Mock(spec=pl.Trainer), Mock(spec=pl.LightningModule)
+    for before, after in ((7.0, 12.0), (None, None)):
+        cost = Cost()
+        cost.load_state_dict(Cost().state_dict() | {"joules": before})
+        cost.on_fit_start(*place)
+        cost.on_train_epoch_end(*place)
+        assert cost.joules == after
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_attempts(tmp_path):
+    config = compose([*RUNS["sasrec"], *WORLD, f"runs_dir={tmp_path}"])
+    first = train(config, tmp_path)["cost"]["seconds"]
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert 0 < checkpoint["callbacks"]["Cost"]["seconds"] < first
+    checkpoint["callbacks"]["Cost"]["seconds"] = 1000.0
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    assert 1000 < train(config, tmp_path)["cost"]["seconds"] < 1000 + PATIENCE
 
 
 @pytest.mark.parametrize(

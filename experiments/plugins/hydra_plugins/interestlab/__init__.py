@@ -7,6 +7,7 @@ older cloudpickle than joblib does, so both cannot be installed together.
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
@@ -23,6 +24,9 @@ HABITS = {
 }
 """How Ray behaves unless the environment says otherwise."""
 QUIET = {"include_dashboard": False, "logging_level": "warning"}
+CARRIED = ("PYTHONPATH", "INTERESTLAB_", "HF_", "HYDRA_", "WANDB_", "MLFLOW_", "OMP_", "MKL_", "OPENBLAS_", *HABITS)
+"""Beginnings of the names of what jobs read from the environment. Workers of a Ray that runs already have that of the
+shell in which it was started."""
 
 
 class RayLauncher(Launcher):
@@ -31,6 +35,7 @@ class RayLauncher(Launcher):
     init: of `ray.init`, such as address or num_cpus. resources: of each job, such as num_cpus and num_gpus; of the GPUs
     that Ray shows a job (CUDA_VISIBLE_DEVICES) it leases its own. What is null is Ray's to choose. A job that raises is
     its own: the others go on, as with every launcher. A Ray that was started here ends here, however the sweep ends.
+    Jobs have the modules, variables (`CARRIED`) and working folder of this process, whoever started Ray.
     """
 
     def __init__(self, init: Mapping[str, Any] | None = None, resources: Mapping[str, Any] | None = None) -> None:
@@ -60,13 +65,14 @@ class RayLauncher(Launcher):
         started = not ray.is_initialized()
         try:
             if started:
-                ray.init(**(QUIET | self.init))
+                ray.init(**(QUIET | self.init | {"runtime_env": self._environment()}))
             # A worker sees its first job's GPUs for ever: CUDA reads which are visible once a process.
             options = {"num_cpus": 1, "max_calls": 1, "max_retries": 0} | self.resources
             remote = ray.remote(**options)(_run)
             jobs = [
                 remote.remote(
-                    self.context, self.config, list(words), initial_job_idx + place, self.task, Singleton.get_state()
+                    *(Path.cwd(), self.context, self.config, list(words), initial_job_idx + place),
+                    *(self.task, Singleton.get_state()),
                 )
                 for place, words in enumerate(job_overrides)
             ]
@@ -75,6 +81,12 @@ class RayLauncher(Launcher):
             if started:
                 ray.shutdown()
 
+    def _environment(self) -> dict[str, Any]:
+        """What Ray sets up for jobs: what `init` says of it, and the variables."""
+        chosen = self.init.get("runtime_env", {})
+        carried = {name: value for name, value in os.environ.items() if name.startswith(CARRIED)}
+        return {**chosen, "env_vars": carried | chosen.get("env_vars", {})}
+
 
 def _settled(ray: Any, job: Any) -> JobReturn:
     """What became of a job; one whose process died leaves the others to go on. Its run counts no failure and can be
@@ -82,16 +94,26 @@ def _settled(ray: Any, job: Any) -> JobReturn:
     try:
         return ray.get(job)
     except ray.exceptions.RayError as error:
-        sys.stderr.write(f"error: a job was lost: {str(error).splitlines()[0]}\n")
+        lines = str(error).strip().splitlines()
+        # of an exception in the job the last line says which, after the way to it; advice follows all others
+        said = lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0] if lines else type(error).__name__
+        sys.stderr.write(f"error: a job was lost: {said}\n")
         lost = JobReturn()
         lost.status, lost.return_value = JobStatus.COMPLETED, False  # of another one Hydra would raise
         return lost
 
 
 def _run(
-    context: HydraContext, master: DictConfig, words: list[str], number: int, task: TaskFunction, state: Any
+    place: Path,
+    context: HydraContext,
+    master: DictConfig,
+    words: list[str],
+    number: int,
+    task: TaskFunction,
+    state: Any,
 ) -> JobReturn:
-    """One job in a process of Ray's."""
+    """One job in a process of Ray's. place: the folder that its relative paths are of."""
+    os.chdir(place)
     setup_globals()
     Singleton.set_state(state)
     config = context.config_loader.load_sweep_config(master, words)
