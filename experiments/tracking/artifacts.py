@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+
 from datamodules.preparing.prepared import Prepared
 from experiments.runs.parents import LANGUAGE_MODEL
 
