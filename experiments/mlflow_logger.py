@@ -1,11 +1,14 @@
 """Runs in MLflow: one run there for each folder here, gone on with when the folder is resumed."""
 
-from collections.abc import Iterator, Mapping
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers.logger import DummyExperiment, rank_zero_experiment
 from pytorch_lightning.loggers.mlflow import MLFlowLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -19,6 +22,29 @@ VALUE_LIMIT = 6000  # characters of a parameter's value; MLflow refuses more
 BATCH = 100  # parameters of one call
 KEPT = "mlflow_run.txt"
 SQLITE = "sqlite:///"
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+"""What a server that never answers may cost, unless a person set it: MLflow's own 120 seconds and 7 retries are a
+quarter of an hour."""
+
+
+def _unless_lost(method: Callable[..., None]) -> Callable[..., None]:
+    """A method that talks to the store: where that fails the reason is told, and nothing more is tried, for no tracker
+    stops or slows a run."""
+
+    @wraps(method)
+    def tried(self: "MlflowLogger", *given: Any, **named: Any) -> None:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if self._lost:
+            return
+        try:
+            method(self, *given, **named)
+        except (MlflowException, SQLAlchemyError, OSError) as error:  # those of connections are OSErrors
+            self._lost = True
+            warnings.warn(f"MLflow failed, so that the run goes on without it: {error}", stacklevel=2)
+
+    return tried
 
 
 class MlflowLogger(MLFlowLogger):
@@ -30,43 +56,66 @@ class MlflowLogger(MLFlowLogger):
     """
 
     def __init__(self, experiment_name: str, tracking_uri: str, save_dir: str) -> None:
-        self._kept, self._lock = Path(save_dir, KEPT), None
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
+        self._kept = Path(save_dir, KEPT)
+        self._lock: Path | None = None
+        self._lost = False
+        self._tracking_uri, self._experiment_id, self._run_id = tracking_uri, None, None
+        self._open(experiment_name, tracking_uri, Path(save_dir).name)
+
+    @_unless_lost
+    def _open(self, experiment_name: str, tracking_uri: str, name: str) -> None:
         if tracking_uri.startswith(SQLITE):
             database = Path(tracking_uri.removeprefix(SQLITE)).expanduser().absolute()
             database.parent.mkdir(parents=True, exist_ok=True)
             tracking_uri = f"{SQLITE}{database}?timeout=60"  # seconds that a job waits for another one's write
             self._lock = database.with_name(f".{database.name}.lock")
         with self._alone():
-            super().__init__(experiment_name, Path(save_dir).name, tracking_uri)
+            super().__init__(experiment_name, name, tracking_uri)
 
     @property
     @rank_zero_experiment
     def experiment(self) -> "MlflowClient":
-        """The client, once the run is there."""
+        """The client, once the run is there; where the store failed, one that does nothing."""
+        self._begin()
+        return DummyExperiment() if self._lost else self._mlflow_client
+
+    @_unless_lost
+    def _begin(self) -> None:
         if not self._initialized:
             with self._alone():
                 self._run_id = self._earlier()
                 made = super().experiment
                 atomic_write(self._kept, f"{self._run_id}\n")
             made.update_run(self._run_id, status="RUNNING")
-        return self._mlflow_client
 
     @rank_zero_only
+    @_unless_lost
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """MLflow's own name of a metric at a cutoff: `ndcg_at_10`."""
         super().log_metrics({name.replace("@", "_at_"): value for name, value in metrics.items()}, step)
 
     @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any]) -> None:  # type: ignore[override]
+    @_unless_lost
+    def log_hyperparams(self, params: dict[str, Any]) -> None:
         """Leaves by dotted path. What stands there stays: MLflow changes no parameter, and folders and loggers may
         differ when a run is resumed."""
         from mlflow.entities import Param
 
         client = self.experiment
+        if self._lost:
+            return
         there = client.get_run(self.run_id).data.params
         new = [Param(key, str(value)[:VALUE_LIMIT]) for key, value in flatten(params).items() if key not in there]
         for start in range(0, len(new), BATCH):
             client.log_batch(self.run_id, params=new[start : start + BATCH])
+
+    @rank_zero_only
+    @_unless_lost
+    def finalize(self, status: str = "success") -> None:
+        """How the run ended."""
+        super().finalize(status)
 
     def _earlier(self) -> str | None:
         """The run that this folder has already, unless the store lost it or somebody deleted it there."""

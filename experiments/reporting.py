@@ -16,6 +16,7 @@ from experiments.config.instantiate import instantiate
 from experiments.config.leaves import flatten
 from experiments.results import Outcome
 from experiments.tracking import wandb_run
+from experiments.tracking.harmless import harmless
 from experiments.tracking.sample import Sample, log_sample
 from experiments.tracking.upload import follow
 from experiments.wiring import Config
@@ -50,9 +51,11 @@ def wandb_loggers(loggers: list[Logger]) -> list[WandbLogger]:
 def begin(logger: WandbLogger, config: Config, folder: Path) -> None:
     """Tell W&B what is run, and start what sends it. The first process tells for all: the others' W&B is a dummy
     without configuration and summary."""
-    wandb_run.describe(logger.experiment, config, folder)
+    with harmless("the configuration"):
+        wandb_run.describe(logger.experiment, config, folder)
     if not config["logger"].get("offline", True):
-        follow(folder)
+        with harmless("the run, while it is made,"):
+            follow(folder)
 
 
 @rank_zero_only
@@ -60,11 +63,12 @@ def show_sample(loggers: list[Logger], name: str, scorer: Scorer, data: Interest
     """Tell W&B what some users get, and why. The scorer has read the catalogue."""
     if not wandb_loggers(loggers):
         return
-    if isinstance(scorer, TrainedScorer):
-        scorer.follow()
-    sample = Sample.of(name, scorer, data)
-    for logger in wandb_loggers(loggers):
-        log_sample(logger.experiment, sample)
+    with harmless("what some users get"):
+        if isinstance(scorer, TrainedScorer):
+            scorer.follow()
+        sample = Sample.of(name, scorer, data)
+        for logger in wandb_loggers(loggers):
+            log_sample(logger.experiment, sample)
 
 
 @rank_zero_only
@@ -72,16 +76,21 @@ def conclude(loggers: list[Logger], config: Config, folder: Path, numbers: dict[
     """Configuration, final metrics and cost, into whatever the logger keeps for a whole run; to W&B also what the run
     is made of and what it made. step: the last one, where numbers stand in a logger that knows curves alone."""
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            wandb_run.conclude(logger.experiment, config, folder, numbers)
-        elif isinstance(logger, TensorBoardLogger):
-            leaves = flatten(config)  # of which an empty list would be left out
-            plain = {key: leaf if isinstance(leaf, int | float | str) else str(leaf) for key, leaf in leaves.items()}
-            logger.log_hyperparams(plain, numbers, step)
-        else:
-            logger.log_hyperparams(config)
-            logger.log_metrics(numbers, step)
-        logger.finalize("success")
+        with harmless(f"the end of the run ({type(logger).__name__})"):
+            _conclude(logger, config, folder, numbers, step)
+
+
+def _conclude(logger: Logger, config: Config, folder: Path, numbers: dict[str, float], step: int) -> None:
+    if isinstance(logger, WandbLogger):
+        wandb_run.conclude(logger.experiment, config, folder, numbers)
+    elif isinstance(logger, TensorBoardLogger):
+        leaves = flatten(config)  # of which an empty list would be left out
+        plain = {key: leaf if isinstance(leaf, int | float | str) else str(leaf) for key, leaf in leaves.items()}
+        logger.log_hyperparams(plain, numbers, step)
+    else:
+        logger.log_hyperparams(config)
+        logger.log_metrics(numbers, step)
+    logger.finalize("success")
 
 
 @rank_zero_only

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,25 +52,32 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     silence()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     loggers = build_loggers(config, folder)
-    make = adapt if "adaptation" in config else recommend
-    outcome, cost = make(config, folder, loggers)
-    cost["seconds"] = cost.get("seconds", 0.0) + time.perf_counter() - started  # of all attempts, see `Cost`
+    if "adaptation" in config:
+        (outcome, cost), show = adapt(config, folder, loggers), None
+    else:
+        outcome, cost, scorer, data = recommend(config, folder, loggers)
+        show = partial(show_sample, loggers, folder.name, scorer, data)
+    # Of all attempts, see `Cost`, and to the last result: what loggers are told of it is no cost of it.
+    cost["seconds"] = cost.get("seconds", 0.0) + time.perf_counter() - started
+    if show is not None:
+        show()
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
     last = RunFolder(folder).read(PROGRESS).get("step", 0)
     conclude(loggers, config, folder, outcome.metrics | costs, last)
     return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
 
 
-def recommend(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome, dict[str, Any]]:
-    """Fit a recommender and rank with it."""
+def recommend(
+    config: Config, folder: Path, loggers: list[Logger]
+) -> tuple[Outcome, dict[str, Any], Scorer, InterestDataModule]:
+    """Fit a recommender and rank with it. Returns also what ranked, with the catalogue in it, and the data."""
     data = build_data(config)
     for sentence in idle_settings(config):
         warnings.warn(sentence, UserWarning, stacklevel=3)
     tables, cost, scorer = fit_module(config, data, folder, loggers) if trains(config) else fit_scorer(config, data)
     outcome = collect(tables, data, folder)
     tell(outcome)
-    show_sample(loggers, folder.name, scorer, data)
-    return outcome, cost
+    return outcome, cost, scorer, data
 
 
 def fit_scorer(config: Config, data: InterestDataModule) -> Ranked:

@@ -4,8 +4,8 @@
     python -m experiments.upload runs/sweeps/NAME.json
 
 PATHS are sweeps' manifests, run folders or folders of them. What was sent before is not sent again. Where it goes is
-said by W&B's own settings: `wandb login`, or WANDB_API_KEY, WANDB_BASE_URL, WANDB_ENTITY. Exit status 1 where something
-was not sent; the same command then goes on.
+said by W&B's own settings: `wandb login`, or WANDB_API_KEY, WANDB_BASE_URL, WANDB_ENTITY. Runs that a process makes or
+sends now are left out. Exit status 1 where something was not sent; the same command then goes on.
 """
 
 import argparse
@@ -17,32 +17,46 @@ from pathlib import Path
 from datamodules.corpus import DataError
 from experiments.faults import told
 from experiments.runs.folder import RunFolder
+from experiments.runs.lifeline import hear_scheduler
 from experiments.tables.collect import collect
-from experiments.tracking.upload import files_of, is_sent, send, stay_with
+from experiments.tracking.sender import is_cut, is_sent
+from experiments.tracking.upload import files_of, send_kept, stay_with, unsent
+
+NAMED = 5
+"""Runs that a message names."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 where everything is sent."""
     options = _parser().parse_args(arguments)
     if options.follow is not None:
+        hear_scheduler()
         return 0 if stay_with(RunFolder(options.follow)) else 1
     return told(partial(upload, options), "upload")
 
 
 def upload(options: argparse.Namespace) -> None:
     """Send what is not sent. Raises `DataError` where W&B wrote nothing, or something is left over."""
-    folders = [run.folder for run in collect(options.paths) if run.folder is not None]
-    files = [file for folder in folders for file in files_of(folder)]
+    folders = [RunFolder(run.folder) for run in collect(options.paths) if run.folder is not None]
+    files = [file for folder in folders for file in files_of(folder.path)]
     if not files:
         raise DataError("W&B wrote nothing for these runs: they ran with another logger")
-    waiting = [file for file in files if not is_sent(file)]
-    if waiting:
-        send(waiting).wait()
-    left = [file for file in waiting if not is_sent(file)]
-    print(f"{len(files) - len(left)} of {len(files)} files are sent")
+    busy = send_kept([folder for folder in folders if unsent(folder.path)])
+    left = [file for file in files if not is_sent(file)]
+    cut = sum(map(is_cut, files))
+    short = f", {cut} of them as far as they go: their runs were killed while they wrote" if cut else ""
+    print(f"{len(files) - len(left)} of {len(files)} files are sent{short}")
     if left:
-        raise DataError(f"{len(left)} were not sent, see above; the same command tries again", left[0])
+        raise DataError(_left_over(len(left), busy), left[0])
     print(options.paths[0])
+
+
+def _left_over(count: int, busy: Sequence[RunFolder]) -> str:
+    said = f"{count} were not sent, see above; the same command tries again"
+    if not busy:
+        return said
+    names = ", ".join(folder.id for folder in busy[:NAMED]) + (", ..." if len(busy) > NAMED else "")
+    return f"{said}. {len(busy)} runs were left out, for a process makes or sends them now: {names}"
 
 
 def _parser() -> argparse.ArgumentParser:

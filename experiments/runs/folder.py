@@ -71,6 +71,10 @@ class RunFolder:
         with lease(self._lock("parent"), wait=False), lease(self._lock("child"), wait=False):
             yield
 
+    def sending(self, wait: bool) -> AbstractContextManager[None]:
+        """Held by the one process that sends what W&B wrote of this run, as `lease` is."""
+        return lease(self._lock("sender"), wait)
+
     def clear(self) -> None:
         """Forget everything, in one step: a kill leaves the whole folder or none."""
         if self.path.exists():
@@ -92,7 +96,8 @@ class RunFolder:
 def claimed(root: Path) -> set[str]:
     """Names of the runs in a folder of runs that a parent or a child works on, also of those whose own folder is not
     there yet."""
-    return {lock.stem for lock in (root / LEASES).glob("*") if is_leased(lock)}
+    locks = [lock for who in ("parent", "child") for lock in (root / LEASES).glob(f"*.{who}")]
+    return {lock.stem for lock in locks if is_leased(lock)}
 
 
 @contextmanager

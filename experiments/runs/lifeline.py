@@ -63,3 +63,8 @@ def without_scheduler_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_scheduler() -> None:
+    """For what such a child starts to outlive it: a block is inherited, and nobody could end that process by it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SCHEDULER_SIGNALS)

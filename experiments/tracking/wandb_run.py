@@ -18,6 +18,7 @@ from experiments.runs.parents import parent_folders
 from experiments.runs.read import Run
 from experiments.tables.rows import value_of
 from experiments.tracking.artifacts import log_made, log_used
+from experiments.tracking.harmless import harmless
 from experiments.units import NOTHING
 
 STEP = "trainer/global_step"
@@ -55,8 +56,10 @@ def conclude(run: Any, config: Mapping[str, Any], folder: Path, numbers: Mapping
     """Tell results and cost, and where the person wants it what the run is made of and what it made; then close it."""
     run.summary.update(dict(numbers))
     if config["logger"].get("artifacts", True):
-        log_used(run, prepared_of(dict(config)), parent_folders(dict(config)))
-        log_made(run, folder, numbers)
+        with harmless("what the run was made of"):
+            log_used(run, prepared_of(dict(config)), parent_folders(dict(config)))
+        with harmless("what the run made"):
+            log_made(run, folder, numbers)
     run.finish()
 
 

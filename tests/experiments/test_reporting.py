@@ -1,10 +1,28 @@
-"""What loggers are told at the end, in every process of a distributed run."""
+"""What loggers are told at the end, in every process of a distributed run, and what a run owes to none of them."""
+
+import time
 
 import pytest
 from pytorch_lightning.loggers.wandb import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from experiments import training
+from experiments.config.compose import compose
 from experiments.reporting import build_loggers, conclude
+from experiments.runs.read import read_run
+from experiments.tracking import harmless
+from experiments.training import train
+from tests.experiments.bench import PATIENCE
+from tests.experiments.conftest import RUNS, WORLD
+from tests.experiments.wandb_file import wandb_files
+
+WANDB = [word for word in (*RUNS["popularity"], *WORLD) if word != "logger=none"] + ["logger=wandb"]
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch):
+    """import-linter, which another test runs in this process, disables every logger that there is."""
+    monkeypatch.setattr(harmless.log, "disabled", False)
 
 
 def test_another_process_than_the_first_concludes_nothing(tmp_path, monkeypatch):
@@ -17,3 +35,57 @@ def test_another_process_than_the_first_concludes_nothing(tmp_path, monkeypatch)
     with pytest.raises(AttributeError):
         loggers[0].experiment.config.update({})
     conclude(loggers, config, tmp_path, {"test/hr@10": 0.5})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "experiments.reporting.wandb_run.describe",
+        "experiments.reporting.Sample.of",
+        "experiments.tracking.wandb_run.log_used",
+        "experiments.tracking.wandb_run.log_made",
+    ],
+)
+def test_what_fails_while_it_is_logged_is_told_with_its_traceback_and_leaves_the_result(
+    part, tiny_runs, tmp_path, monkeypatch, caplog
+):
+    def broken(*_, **__):
+        raise KeyError("a table without a title")
+
+    monkeypatch.setattr(part, broken)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    result = train(compose([*WANDB, f"runs_dir={tmp_path}"]), folder)
+    assert result["metrics"] == read_run(tiny_runs("popularity")).metrics
+    (record,) = [record for record in caplog.records if record.name == "experiments.tracking.harmless"]
+    assert "KeyError: 'a table without a title'" in record.message
+    assert "in broken" in caplog.text
+    file = _ended(folder)
+    assert file.exit_code == 0
+    assert file.summary["test/ndcg@10"] == result["metrics"]["test/ndcg@10"]
+
+
+def _ended(folder):
+    """What W&B wrote; its service writes the end a moment after the run is told that all is over."""
+    end = time.monotonic() + PATIENCE
+    while (file := wandb_files(folder)[0]).exit_code is None:
+        assert time.monotonic() < end, "it never ended"
+        time.sleep(0.1)
+    return file
+
+
+def test_a_logger_that_fails_at_the_end_keeps_no_other_from_it(tmp_path, monkeypatch, caplog):
+    loggers = build_loggers(compose([*WANDB[:-1], "logger=csv", f"runs_dir={tmp_path}"]), tmp_path)
+    told = []
+    monkeypatch.setattr(type(loggers[0]), "log_metrics", lambda *given: told.append(given) or 1 / 0)
+    conclude(loggers * 2, {}, tmp_path, {"test/hr@10": 0.5})
+    assert len(told) == 2
+    assert caplog.text.count("ZeroDivisionError: division by zero") >= 2
+
+
+def test_what_loggers_are_told_of_a_result_is_not_in_its_seconds(tmp_path, monkeypatch):
+    begun, after = time.perf_counter(), {}
+    for name in ("show_sample", "conclude"):
+        monkeypatch.setattr(training, name, lambda *_, name=name: after.update({name: time.perf_counter() - begun}))
+    cost = train(compose([*RUNS["popularity"], *WORLD, f"runs_dir={tmp_path}"]), tmp_path)["cost"]
+    assert cost["seconds"] <= after["show_sample"] <= after["conclude"]

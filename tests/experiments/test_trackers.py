@@ -1,6 +1,9 @@
 """TensorBoard and MLflow: what a run and its resumption leave there, read back from the files."""
 
 import csv
+import os
+import socket
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,9 +15,12 @@ from experiments.config.check import ConfigError
 from experiments.config.compose import compose
 from experiments.config.leaves import flatten
 from experiments.config.trackers import EXTRAS, require_trackers
+from experiments.mlflow_logger import PATIENCE
 from experiments.reporting import build_loggers, conclude
 from experiments.runs.folder import RunFolder
+from experiments.runs.read import read_run
 from experiments.training import train
+from tests.experiments.conftest import RUNS, WORLD
 
 NUMBERS = {"test/ndcg@10": 0.25, "valid/hr@5": 0.5, "cost/seconds": 2.0}
 TINY = (
@@ -112,6 +118,67 @@ def test_a_run_that_mlflow_lost_begins_anew_there(tmp_path, monkeypatch):
     _, runs = _store(tmp_path)
     assert len(runs) == 1
     assert (folder / "mlflow_run.txt").read_text().strip() == runs[0].info.run_id
+
+
+def _without_mlflow(tmp_path: Path, name: str, address: str) -> dict:
+    """What one of `tiny_runs` gives whose MLflow is at an address where there is none."""
+    words = [*RUNS[name], *WORLD, f"runs_dir={tmp_path}", "logger=mlflow"]
+    words.remove("logger=none")
+    with pytest.warns(UserWarning, match="MLflow failed, so that the run goes on without it: API request") as told:
+        result = train(compose([*words, f"logger.mlflow.tracking_uri={address}"]), tmp_path)
+    assert len([warning for warning in told if "MLflow" in str(warning.message)]) == 1
+    return result
+
+
+def test_a_run_whose_mlflow_refuses_connections_ends_with_the_same_result(tmp_path, tiny_runs, monkeypatch):
+    _needs("mlflow")
+    for name in PATIENCE:
+        monkeypatch.delenv(name, raising=False)
+    result = _without_mlflow(tmp_path, "sasrec", "http://127.0.0.1:9")
+    assert result["metrics"] == read_run(tiny_runs("sasrec")).metrics
+    assert {int(os.environ[name]) for name in PATIENCE} == {1, 10}
+
+
+def test_an_mlflow_that_never_answers_is_asked_no_more_after_the_first_time(tmp_path, tiny_runs, monkeypatch):
+    """What a person set of the client's patience stays."""
+    _needs("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        result = _without_mlflow(tmp_path, "popularity", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        listener.setblocking(False)
+        calls = 0
+        with suppress(BlockingIOError):
+            while True:
+                listener.accept()[0].close()
+                calls += 1
+    assert result["metrics"] == read_run(tiny_runs("popularity")).metrics
+    assert calls == 1
+
+
+def test_a_trained_run_outlives_an_mlflow_that_fails_in_the_middle(tmp_path, monkeypatch):
+    _needs("mlflow")
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config, asked = _config("mlflow", folder), []
+
+    def gone(*given, **_):
+        asked.append(given)
+        raise MlflowException("the server went away")
+
+    loggers = build_loggers(config, folder)
+    loggers[0].log_metrics({"train/loss": 1.0}, 1)
+    monkeypatch.setattr(MlflowClient, "log_batch", gone)
+    with pytest.warns(UserWarning, match="MLflow failed, .*: the server went away"):
+        loggers[0].log_metrics({"train/loss": 0.5}, 2)
+    conclude(loggers, config, folder, NUMBERS)
+    assert len(asked) == 1
 
 
 @pytest.mark.slow

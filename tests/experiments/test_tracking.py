@@ -16,11 +16,14 @@ from experiments.config.leaves import flatten
 from experiments.runs.folder import RunFolder
 from experiments.runs.read import read_run
 from experiments.runs.result import done
-from experiments.tracking.upload import files_of, is_sent
+from experiments.tracking.sender import is_sent
+from experiments.tracking.upload import files_of
 from experiments.tracking.wandb_run import row_of
 from experiments.training import train
+from tests.experiments.bench import PATIENCE, Bench
 from tests.experiments.conftest import WORLD
 from tests.experiments.wandb_file import wandb_files
+from tests.experiments.wandb_server import serving
 
 LOGGED = [word for word in WORLD if word != "logger=none"]
 LORA = (
@@ -181,17 +184,46 @@ def server(request):
     yield address
 
 
-def test_a_server_that_is_not_there_changes_nothing(server, lora, tmp_path):
+@pytest.fixture
+def trained_by_program(tmp_path):
+    """(words, where W&B is) -> the folder of a run made by the program, with a follower beside it; who was started
+    along with it is ended at last."""
+    bench = Bench(tmp_path, {})
+
+    def made_by(words, server):
+        mark = {"INTERESTLAB_TEST": str(tmp_path)}
+        ended = subprocess.run(
+            [sys.executable, "-m", "experiments.train", *words, "logger.offline=false", f"runs_dir={tmp_path}"],
+            env=os.environ | server | mark,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return next(tmp_path.glob("simulator-*"))
+
+    yield made_by
+    bench.end()
+
+
+def test_a_server_that_is_not_there_changes_nothing(server, lora, trained_by_program):
     """The run ends by itself with the result of the offline one, to the last bit; what was not sent can be sent."""
-    words = [*LORA, "logger.offline=false", f"runs_dir={tmp_path}"]
-    env = os.environ | {"WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40}
-    ended = subprocess.run(
-        [sys.executable, "-m", "experiments.train", *words], env=env, capture_output=True, text=True, timeout=300
-    )
-    assert ended.returncode == 0, ended.stderr
-    run = read_run(next(tmp_path.glob("simulator-*")))
-    assert run.metrics == lora[2]["metrics"]
-    (found,) = wandb_files(run.folder)
+    folder = trained_by_program(LORA, {"WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40})
+    assert read_run(folder).metrics == lora[2]["metrics"]
+    (found,) = wandb_files(folder)
     assert found.exit_code == 0
-    (kept,) = files_of(run.folder)
+    (kept,) = files_of(folder)
     assert not is_sent(kept)
+
+
+def test_a_run_is_sent_to_its_end_though_its_own_wandb_ends_with_it(trained_by_program):
+    with serving() as server:
+        folder = trained_by_program(("experiment=popularity", *LOGGED, "logger=wandb"), server.environment)
+        over = (folder / "result.json").stat().st_mtime
+        (kept,) = files_of(folder)
+        end = time.monotonic() + PATIENCE
+        while not is_sent(kept):
+            assert time.monotonic() < end, (folder / "wandb" / "upload.log").read_text()
+            time.sleep(0.2)
+    assert max(server.requests)[0] > over
+    assert any(path.endswith("/file_stream") for _, path in server.requests)
