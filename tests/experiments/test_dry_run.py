@@ -69,6 +69,7 @@ def test_a_sweep_is_foretold_by_what_ended_and_leaves_nothing(runs):
     assert len(list(runs.glob("*/result.json"))) == 1
 
 
+@pytest.mark.slow
 def test_what_is_not_known_is_measured_and_thrown_away(runs):
     told = train(runs, "experiment=sasrec", "dry_run=measure", "trainer.max_epochs=3")
     assert told.returncode == 0, told.stderr

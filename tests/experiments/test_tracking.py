@@ -206,6 +206,7 @@ def trained_by_program(tmp_path):
     bench.end()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_changes_nothing(server, lora, trained_by_program):
     """The run ends by itself with the result of the offline one, to the last bit; what was not sent can be sent."""
     folder = trained_by_program(LORA, {"WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40})
