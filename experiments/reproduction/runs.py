@@ -83,7 +83,8 @@ def seeded_again(table: TableSpec, again: Again, manifests: Sequence[Path], last
     picked = pick(runs, (again.by,), table.pick, table.monitor).runs if table.pick else runs
     done = sorted((one for one in picked if one.status == "done"), key=lambda one: -merit([one], table.monitor))
     chosen = [one for place, one in enumerate(done) if place < again.best or value_of(one, again.by) in again.always]
-    one_value = [word for word in last if "," not in word]  # what others range over was chosen
+    # What others range over was chosen, and what was taken away is gone from a run's own words.
+    one_value = [word for word in last if "," not in word and not word.startswith("~")]
     seeds = f"seed={','.join(map(str, again.seeds))}"
     return [
         merged(_unparented(one), [*one_value, seeds, f"name={table.name}-seeds-{value_of(one, again.by)}"])
