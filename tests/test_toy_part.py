@@ -73,6 +73,7 @@ def test_a_part_inside_the_repository(repository, tmp_path):
     _require_toys(_built(tmp_path, [tmp_path]))
 
 
+@pytest.mark.slow
 def test_a_part_outside_the_repository(repository, tmp_path):
     _write_parts(tmp_path / "conf", tmp_path, package="plugin_of_mine")
     search = f"hydra.searchpath=[file://{tmp_path / 'conf'}]"

@@ -21,6 +21,7 @@ ROW = Row("gpu_name", "what", "TFLOP/s", [Side("ours", "python -m a", 1.0), Side
 PROBE = Path(__file__).with_name("without_packages.py")
 
 
+@pytest.mark.slow
 def test_it_runs_where_only_what_is_carried_is_installed(tmp_path, repository):
     """What docs/gpu.md lists is enough: everything else cannot be found there, neither as a module nor by name."""
     words = ["matmul", "ranking", "--device", "cpu", "--quick", "--out", str(tmp_path)]

@@ -107,6 +107,7 @@ def test_the_same_words_reuse_the_run(adapted):
     assert program(adapted.parent.parent) == [f"{adapted.name}: finished before", str(adapted)]
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_whole_epochs(adapted, tmp_path, monkeypatch):
     """Of the few steps it is made the time of all of them, so what is foretold is as long as epochs are."""
     few, whole = [], dry_run._as_whole

@@ -101,6 +101,7 @@ def test_an_adapter_of_the_first_layers_comes_with_the_model_it_belongs_on(name,
     assert len(AutoTokenizer.from_pretrained(base)) > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_an_adapter_names_its_model_as_the_world_does_and_brings_the_tokenizer(run_of, tmp_path):
     assert export([str(run_of("minilm")), str(tmp_path / "out")]) == 0

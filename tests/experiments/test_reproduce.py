@@ -82,7 +82,9 @@ def test_the_best_and_those_that_are_always_there_get_more_seeds(tmp_path):
             jobs.append((run, words))
     manifest = write_sweep(tmp_path, "one", jobs)
     table = parse("t", RECORD | {"pick": "rate"}, Path("t.yaml"))
-    made = seeded_again(table, Again("strategy", 2, ("b",), (1, 2)), [manifest], ["~rank", "strategy=a,b,c,d", "runs_dir=x"])
+    made = seeded_again(
+        table, Again("strategy", 2, ("b",), (1, 2)), [manifest], ["~rank", "strategy=a,b,c,d", "runs_dir=x"]
+    )
     assert made == [
         [f"strategy={name}", f"rate={rate}", "seed=1,2", "runs_dir=x", f"name=t-seeds-{name}"]
         for name, rate in (("c", "low"), ("a", "high"), ("b", "high"))

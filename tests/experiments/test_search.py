@@ -184,6 +184,7 @@ def test_with_several_objectives_each_setting_that_none_beats_is_written(tmp_pat
     assert "none of 3 trials (random) beats it" in paths[0].read_text()
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_search_and_costs_no_trial(bench):
     """Ctrl-C reaches every process of the terminal's group."""
     words = bench.words("logger=none", "head.temperature=interval(0.05,0.5)", "--trials", "2", "--name", "some")

@@ -217,6 +217,7 @@ def test_a_server_that_is_not_there_changes_nothing(server, lora, trained_by_pro
     assert not is_sent(kept)
 
 
+@pytest.mark.slow
 def test_a_run_is_sent_to_its_end_though_its_own_wandb_ends_with_it(trained_by_program):
     with serving() as server:
         folder = trained_by_program(("experiment=popularity", *LOGGED, "logger=wandb"), server.environment)
