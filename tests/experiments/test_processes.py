@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.experiments.bench import PATIENCE
 
 
@@ -46,6 +48,7 @@ def test_the_parent_never_imports_torch(bench):
     } == set()
 
 
+@pytest.mark.slow
 def test_a_job_that_raises_is_a_row_the_others_are_whole_and_it_gets_a_second_attempt_but_no_third(bench):
     sweep = ("-m", "seed=0,1,2,3")
     status, lines, _ = bench.train(*sweep)

@@ -94,7 +94,11 @@ def fitted(root, bert, *callbacks, **settings):
 @pytest.mark.parametrize("where", ["forward", "backward"])
 @pytest.mark.parametrize(
     ("since", "settings"),
-    [(0, {}), (3, {"accumulate_grad_batches": 2}), (3, {"accumulate_grad_batches": 2, "precision": "bf16-mixed"})],
+    [
+        pytest.param(0, {}, marks=pytest.mark.slow),
+        (3, {"accumulate_grad_batches": 2}),
+        pytest.param(3, {"accumulate_grad_batches": 2, "precision": "bf16-mixed"}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_weights_are_those_of_small_chunks(root, tiny_bert, where, since, settings):
     """Micro-batch 3 is the second of its step: the first one's gradients have to be kept."""

@@ -40,7 +40,13 @@ def decaying(model):
     return {id(p) for group in parameter_groups(model) if group.get("weight_decay") != 0.0 for p in group["params"]}
 
 
-@pytest.mark.parametrize("family", [*sorted(FAMILIES), "albert"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=() if family in ("bert", "gpt2", "llama", "t5") else pytest.mark.slow)
+        for family in [*sorted(FAMILIES), "albert"]
+    ],
+)
 def test_no_bias_and_no_norm_of_any_strategy_decays(family, tiny_models):
     found = {}
     for name in pairs.STRATEGIES:

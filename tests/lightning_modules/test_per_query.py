@@ -105,6 +105,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_two_real_processes_find_what_one_finds(tmp_path, repository):
     everything = list(range(100))
     shares = [[everything[::2], [*everything[1::2], 0, 2]], [everything, []]]

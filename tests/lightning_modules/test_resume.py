@@ -109,7 +109,13 @@ def run(root: Path, folder: Path, tiny_bert: Path, case: dict[str, Any], extra: 
 
 @pytest.mark.parametrize(
     ("stop", "workers", "accumulate", "ema"),
-    [(1, 0, 1, False), (3, 0, 1, True), (8, 0, 1, False), (11, 0, 2, False), (13, 2, 1, False)],
+    [
+        pytest.param(1, 0, 1, False, marks=pytest.mark.slow),
+        (3, 0, 1, True),
+        pytest.param(8, 0, 1, False, marks=pytest.mark.slow),
+        (11, 0, 2, False),
+        pytest.param(13, 2, 1, False, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_ends_as_the_one_left_alone(
     tmp_path: Path, tiny_bert: Path, stop: int, workers: int, accumulate: int, ema: bool
