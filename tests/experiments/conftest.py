@@ -3,9 +3,11 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from experiments import plot
 from experiments.config.compose import compose
 from experiments.runs.folder import RunFolder
 from experiments.runs.result import done
@@ -78,3 +80,16 @@ def _make(path: Path, overrides: list[str]) -> Path:
     folder.write("overrides.json", overrides)
     done(folder, train(config, path))
     return path
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """(arguments) -> the figure that experiments.plot would save."""
+    made: list[Any] = []
+    monkeypatch.setattr("experiments.figures.style.save", lambda figure, path: made.append(figure))
+
+    def draw(*words: object) -> Any:
+        assert plot.main([*map(str, words), "--out", "a.png"]) == 0
+        return made.pop()
+
+    return draw

@@ -14,19 +14,6 @@ from experiments.tables.rows import Row
 from tests.experiments.fabricated import NDCG, three_seeds, write_run
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """(arguments) -> the figure that the program would save."""
-    made = []
-    monkeypatch.setattr("experiments.figures.style.save", lambda figure, path: made.append(figure))
-
-    def draw(*words):
-        assert main([*map(str, words), "--out", "a.png"]) == 0
-        return made.pop()
-
-    return draw
-
-
 def measured(folder, *values):
     (folder / "epochs.json").write_text(json.dumps([{"valid/ndcg@10": value} for value in values]))
     return folder

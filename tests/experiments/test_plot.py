@@ -12,19 +12,6 @@ UNTRAINED = dict.fromkeys(("backbone", "strategy", "head", "loss")) | {
 }
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """(arguments) -> the figure that the program would save."""
-    made = []
-    monkeypatch.setattr("experiments.figures.style.save", lambda figure, path: made.append(figure))
-
-    def draw(*words):
-        assert main([*map(str, words), "--out", "a.png"]) == 0
-        return made.pop()
-
-    return draw
-
-
 def heights(axes):
     """Label or text -> height of each dashed line."""
     return {line.get_label(): line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"}
