@@ -109,6 +109,15 @@ def _require_sense(options: argparse.Namespace) -> None:
     ]
     if options.prune and (len(options.objective) > 1 or options.objective[0].startswith(COST)):
         faults.append("--prune: a run is judged by one metric of validation while it trains; give one objective")
+    keys = [words.partition("=")[0] for words in options.rows]
+    faults += [
+        f"--rows {key}: stands twice; give it once, as {key}=VALUE,VALUE"
+        for key in sorted({*keys})
+        if keys.count(key) > 1
+    ]
+    faults += [
+        f"{word}: the folder of a search is --runs-dir" for word in options.words if word.startswith("runs_dir=")
+    ]
     if options.name and not re.fullmatch(r"[\w.-]+", options.name):
         faults.append(f"--name {options.name}: is the name of a file; letters, digits, '.', '-' and '_' are left")
     if options.trials < 1 or options.workers < 1:

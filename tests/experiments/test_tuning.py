@@ -213,6 +213,8 @@ def test_the_recipe_is_an_experiment_with_its_number(tmp_path):
         (["head.tau=interval(0,1)", "--prune", "--objective", "cost/seconds"], "give one objective"),
         (["head.tau=interval(0,1)", "--trials", "0"], "1 at least"),
         (["head.tau=interval(0,1)", "--rows", "strategy"], "not of the form"),
+        (["head.tau=interval(0,1)", "--rows", "strategy=full", "strategy=lora"], "strategy: stands twice"),
+        (["head.tau=interval(0,1)", "runs_dir=elsewhere"], "is --runs-dir"),
         (["head.tau=0.1"], "nothing is searched"),
     ],
 )
