@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from datamodules.storage import atomic_write
 from experiments.config.check import ConfigError
-from experiments.config.compose import CONF
+from experiments.config.compose import CONF, FOLDERS
 from experiments.runs.plan import plan_words
 from experiments.runs.read import Run
 from experiments.units import duration
@@ -21,8 +21,7 @@ EXPECTED = ("test/hr@10", "test/ndcg@10")
 BASES = ("experiment", "sweep", "debug")
 """Folders of conf/ whose files choose on several seams at once: a recipe begins with them and changes what they say."""
 
-MACHINE = ("runs_dir", "cache_dir", "data_dir")
-UNSAID = (*MACHINE, "name", "rerun", "dry_run")
+UNSAID = (*FOLDERS, "name", "rerun", "dry_run")
 """Folders and names are the machine's own and left out."""
 
 
@@ -44,7 +43,7 @@ def require_same(name: str, text: str, words: Sequence[str], run: Run) -> None:
     """Raise `ConfigError` where the YAML is of another run than the one that it was written from."""
     with TemporaryDirectory() as folder:
         atomic_write(Path(folder, "experiment", f"{name}.yaml"), text)
-        own = [word for word in words if word.partition("=")[0] in MACHINE]
+        own = [word for word in words if word.partition("=")[0] in FOLDERS]
         found = plan_words([f"experiment={name}", f"hydra.searchpath=[file://{folder}]", *own]).folder.id
     if found != run.id:
         said = shlex.join([word for word in words if word not in own])

@@ -1,6 +1,5 @@
 """Trials, so many at a time, until there are as many as were asked for."""
 
-import io
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -39,9 +38,6 @@ class Work:
         while (trial := self._next()) is not None:
             try:
                 print(f"trial {trial.number}: {drawn(trial)}: {self._made(trial)}", flush=True)
-            except BaseException:
-                self.over.set()
-                raise
             finally:
                 self.running.discard(trial.number)
 
@@ -60,5 +56,5 @@ class Work:
             except ConfigError as fault:
                 self.study.refuse(trial)
                 return f"refused: {' '.join(str(fault).split())}"
-        said = make(self.study, trial, planned, self.workers, self.lock, self.over, io.StringIO())
+        said = make(self.study, trial, planned, self.workers, self.lock, self.over)
         return f"{said} ({planned.folder.id})"

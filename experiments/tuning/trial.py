@@ -1,11 +1,11 @@
 """One trial: a run like any other, watched while it trains."""
 
+import io
 import json
 import math
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from optuna.trial import Trial
 
@@ -25,20 +25,12 @@ def plan_of(study: Study, trial: Trial) -> Plan:
     return planned
 
 
-def make(
-    study: Study,
-    trial: Trial,
-    planned: Plan,
-    workers: int,
-    lock: threading.Lock,
-    over: threading.Event,
-    screen: TextIO,
-) -> str:
+def make(study: Study, trial: Trial, planned: Plan, workers: int, lock: threading.Lock, over: threading.Event) -> str:
     """Bring the run to its end, or stop it where the study has seen enough of it. Returns what is said of it. Once
     `over` is set the run is stopped and the trial left open, to be gone on with by the next process."""
     watch = Watch(study, trial, planned.folder.path, lock) if study.asked.pruning else None
     try:
-        done = attempt(planned, workers, screen, lambda: over.is_set() or (watch is not None and watch.stops()))
+        done = attempt(planned, workers, io.StringIO(), lambda: over.is_set() or (watch is not None and watch.stops()))
     except Stopped:
         if watch is None or not watch.enough:
             return "interrupted; the same command goes on with it"

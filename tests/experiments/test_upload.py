@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from threading import Thread
 
@@ -195,19 +196,25 @@ def test_a_follower_of_a_killed_attempt_gives_up_once_the_next_one_writes(tmp_pa
     assert ended == [False]
 
 
+@contextmanager
+def second_follower(folder, patience):
+    """One that began while another process sends the run, which it does until the end."""
+    second = Thread(target=partial(upload.stay_with, folder))
+    with folder.sending(wait=True):
+        second.start()
+        second.join(patience)
+        yield second
+    second.join(10)
+
+
 def test_of_two_followers_one_sends_at_a_time(tmp_path, monkeypatch):
     """The next attempt's waits for that of the killed one, and then sends what it left."""
     write_run(tmp_path, "lora-0")
     written(tmp_path, "lora-0", "20260101", "20260102")
     calls = sender(monkeypatch, SENDS)
-    folder = RunFolder(tmp_path / "lora-0")
-    with folder.sending(wait=True):
-        second = Thread(target=partial(upload.stay_with, folder))
-        second.start()
-        second.join(0.5)
+    with second_follower(RunFolder(tmp_path / "lora-0"), 0.5) as second:
         assert second.is_alive()
         assert calls == []
-    second.join(10)
     assert [names for names, _ in calls] == [["offline-run-20260101-lora-0"], ["offline-run-20260102-lora-0"]]
 
 
@@ -215,13 +222,8 @@ def test_a_follower_that_waited_leaves_a_run_to_that_of_a_newer_attempt(tmp_path
     write_run(tmp_path, "lora-0")
     written(tmp_path, "lora-0", "20260101")
     calls = sender(monkeypatch, SENDS)
-    folder = RunFolder(tmp_path / "lora-0")
-    with folder.sending(wait=True):
-        second = Thread(target=partial(upload.stay_with, folder))
-        second.start()
-        second.join(0.3)
+    with second_follower(RunFolder(tmp_path / "lora-0"), 0.3):
         written(tmp_path, "lora-0", "20260102")
-    second.join(10)
     assert calls == []
 
 
