@@ -23,6 +23,7 @@ from experiments.tables.console import show
 from experiments.tables.costs import USUAL, require_costs
 from experiments.tables.csv_form import csv_text
 from experiments.tables.grid import Report
+from experiments.tables.html_form import html_text
 from experiments.tables.latex import latex
 from experiments.tables.markdown import markdown
 from experiments.tables.measures import require_metrics
@@ -53,7 +54,10 @@ FORMS = {
     "markdown": Form(".md", markdown),
     "latex": Form(".tex", latex),
     "csv": Form(".csv", csv_text),
+    "html": Form(".table.html", html_text),  # NAME.html is what experiments.report writes
 }
+DRAWN = (CONSOLE, "html")
+"""Forms that are shown as a terminal draws tables, since nobody reads their own text."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +70,7 @@ def print_table(options: argparse.Namespace) -> None:
     report = tabulate(options)
     form = FORMS[options.format]
     path = options.out or place_beside(options.paths[0], form.suffix)
-    if options.format == CONSOLE:
+    if options.format in DRAWN:
         show(report, Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE))
     else:
         print(form.write(report))

@@ -1,7 +1,6 @@
 """A sweep as one HTML file: tables that sort and filter, figures, every run; it loads nothing from anywhere."""
 
 import json
-import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import Any
 from experiments.config.leaves import flatten
 from experiments.reports.lines import Lines
 from experiments.runs.read import Run
-from experiments.tables.grid import Cell, Grid, Report
+from experiments.tables.grid import Report
+from experiments.tables.html_form import SCRIPT, STYLE, tables
 
 HERE = Path(__file__).parent
 
@@ -41,7 +41,7 @@ def html(page: Page) -> str:
     """The file's text."""
     done = sum(run.status == "done" for run in page.runs)
     sections = {
-        "Results": _tables(page.report),
+        "Results": tables(page.report),
         "Figures": _figures(page.pictures),
         "Settings": _lines(),
         "Runs": "\n".join(map(_run, page.runs)),
@@ -52,54 +52,14 @@ def html(page: Page) -> str:
         "links": "".join(f'<a href="#{name.lower()}">{name}</a>' for name in sections),
         "sections": "\n".join(_section(name, body) for name, body in sections.items()),
         "data": json.dumps(page.lines.record(), allow_nan=False).replace("<", "\\u003c"),
-        "style": (HERE / "page.css").read_text(encoding="utf-8"),
-        "script": (HERE / "page.js").read_text(encoding="utf-8"),
+        "style": STYLE.read_text(encoding="utf-8") + (HERE / "page.css").read_text(encoding="utf-8"),
+        "script": SCRIPT.read_text(encoding="utf-8") + (HERE / "page.js").read_text(encoding="utf-8"),
     }
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(parts)
 
 
 def _section(name: str, body: str) -> str:
     return f'<section id="{name.lower()}"><h2>{name}</h2>\n{body}\n</section>'
-
-
-def _tables(report: Report) -> str:
-    first, *others = report.grids
-    parts = ['<input type="search" placeholder="filter rows" aria-label="filter rows">', _table(first)]
-    parts += [f'<p class="caption">{escape(" ".join(report.caption))}</p>']
-    parts += [f'<p class="note">{escape(sign)} {escape(text)}</p>' for sign, text in report.notes]
-    parts += [f"<details><summary>{escape(grid.title)}</summary>{_table(grid)}</details>" for grid in others]
-    return "\n".join(parts)
-
-
-def _table(grid: Grid) -> str:
-    heads = "".join(
-        f'<th{_name(place < grid.names)}><button type="button">{escape(name)}</button></th>'
-        for place, name in enumerate(grid.header)
-    )
-    rows = [
-        "<tr>" + "".join(_cell(cell, place < grid.names) for place, cell in enumerate(row)) + "</tr>"
-        for row in grid.rows
-    ]
-    table = f"<thead><tr>{heads}</tr></thead>\n" + _body(rows[: grid.measured])
-    if grid.quoted:  # a body of its own is sorted by itself and stays below
-        table += _body(rows[grid.measured :], ' class="quoted"')
-    return f'<div class="scroll"><table class="sortable">{table}</table></div>'
-
-
-def _body(rows: Sequence[str], kind: str = "") -> str:
-    return f"<tbody{kind}>\n" + "\n".join(rows) + "\n</tbody>"
-
-
-def _name(names: bool) -> str:
-    return ' class="name"' if names else ""
-
-
-def _cell(cell: Cell, names: bool) -> str:
-    classes = " ".join([*(["name"] if names else []), *([cell.emphasis] if cell.emphasis != "plain" else [])])
-    number = cell.number if cell.number is not None and math.isfinite(cell.number) else None
-    value = "" if number is None else f' data-value="{number!r}"'
-    marks = "".join(f"<sup>{escape(mark)}</sup>" for mark in cell.marks)
-    return f'<td class="{classes}"{value}>{escape(cell.text)}{marks}</td>'
 
 
 def _figures(pictures: Sequence[Picture]) -> str:

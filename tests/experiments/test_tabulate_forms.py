@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -149,6 +150,18 @@ def test_values_of_a_sweep_are_read_back_unrounded(tmp_path, capsys):
     assert float(rows["lora"]["test/ndcg@10 sd"]) == pytest.approx(0.1, abs=1e-12)
     assert float(rows["full"]["peak memory"]) == 1.5 * 2**30
     assert float(rows["full"]["epoch"]) == 125.0
+
+
+def test_a_table_as_html_shows_what_the_console_does_and_loads_nothing(tmp_path, capsys):
+    manifest = three_seeds(tmp_path)
+    assert main([str(manifest), "--format", "html"]) == 0
+    printed = capsys.readouterr().out
+    text = Path(printed.splitlines()[-1]).read_text()
+    assert "<table" not in printed
+    assert text.count("<table") == printed.count("┏") == 2
+    assert re.findall(r'(?:src|href)="(?!data:)', text) == []
+    assert '<td class="best" data-value="0.5' in text
+    assert text.endswith("</html>\n")
 
 
 def test_latex_compiles(tmp_path, capsys):
