@@ -15,8 +15,8 @@ from datamodules.storage import atomic_folder
 from datamodules.text.corpus_texts import distinct_texts
 from datamodules.text.tokens import tokenise
 from datamodules.types import Ragged
-from experiments.config.idle import require_monitor
 from experiments.config.instantiate import instantiate
+from experiments.config.monitor import require_measured
 from experiments.config.pretrained import model_folder
 from experiments.corpus import prepared_of, split_of
 from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
@@ -39,7 +39,7 @@ BEST = "adapted"
 def adapt(config: Config, folder: Path, loggers: list[Logger]) -> tuple[Outcome, dict[str, Any]]:
     """Fit, take the epoch with the lowest loss of held-out words, and leave its model in FOLDER/language_model, with
     head and tokenizer, in Hugging Face's format."""
-    require_monitor(config["monitor"], ["loss", "perplexity"])
+    require_measured(config["monitor"], "monitor", config)
     source = model_folder(config["backbone"]["path"], Path(config["cache_dir"]))
     module = build_adaptation(config, source)
     cost, best = Cost(), best_checkpoint(folder, config["monitor"], BEST)

@@ -11,8 +11,9 @@ from pytorch_lightning.loggers import Logger
 
 from datamodules.interest_datamodule import InterestDataModule
 from experiments.adapting import adapt
-from experiments.config.idle import idle_settings, require_monitor
+from experiments.config.idle import idle_settings
 from experiments.config.instantiate import instantiate
+from experiments.config.monitor import require_measured
 from experiments.config.ranker import trains
 from experiments.fitting import best_checkpoint, build_trainer, fit, load_weights
 from experiments.quiet import silence
@@ -96,12 +97,12 @@ def fit_scorer(config: Config, data: InterestDataModule) -> Ranked:
 
 def fit_module(config: Config, data: InterestDataModule, folder: Path, loggers: list[Logger]) -> Ranked:
     """Fit, take the best checkpoint by validation, rank both splits with it."""
+    require_measured(config["monitor"], "monitor", config)
     data.prepare_data()
     module = build_module(config, data)
     for parent in parent_folders(config):
         if not (parent / LANGUAGE_MODEL).is_dir():
             warm_start(module, parent)
-    require_monitor(config["monitor"], [metric.name for metric in module.protocol.metrics])
     cost, best = Cost(), best_checkpoint(folder, config["monitor"])
     own = [StepSeed(config["seed"]), cost, best, EpochsFile(folder), ProgressFile(folder), LastCheckpoint(folder)]
     trainer = build_trainer(config, folder, own, loggers)

@@ -27,6 +27,7 @@ from experiments.direction import COST
 from experiments.faults import told
 from experiments.runs.read import read_run
 from experiments.tuning.outcome import Row, show
+from experiments.tuning.possible import require_possible
 from experiments.tuning.recipe import recipe, require_same
 from experiments.tuning.search import search
 from experiments.tuning.space import Space, space_of
@@ -47,19 +48,19 @@ def tune(options: argparse.Namespace) -> None:
     rows = [tuple(words) for words in product(*map(_choices, options.rows))]
     place = f"runs_dir={options.runs_dir}"
     spaces = {words: space_of([*options.words, *words, place]) for words in rows}
-    root = Path(options.runs_dir) / "studies"
-    made = []
-    for title, (words, space) in zip(_titles(options, rows), spaces.items(), strict=True):
+    root, titles, made = Path(options.runs_dir) / "studies", _titles(options, rows), []
+    for space in spaces.values():
+        require_possible(space, options.objective)
+    for title, (words, space) in zip(titles, spaces.items(), strict=True):
         with studying(root / title):
             study = _study(root / title, space, options)
             search(study, options.trials, options.workers)
             made.append(Row(words, study))
     show(made, Console(width=None if sys.stdout.isatty() else 200))
     print(*(path for row in made for path in write_best(row.study, Path(options.out))), sep="\n")
-    failed = [row.study.folder for row in made if not row.study.best()]
+    failed = [row.study for row in made if not row.study.best()]
     if failed:
-        why = "no trial ended well; log.txt in the runs' folders says why"
-        raise ConfigError([f"{folder}: {why}" for folder in failed])
+        raise ConfigError([f"{study.folder}: no trial ended well; {_where_to_look(study)}" for study in failed])
 
 
 def write_best(study: Study, folder: Path) -> list[Path]:
@@ -76,6 +77,12 @@ def write_best(study: Study, folder: Path) -> list[Path]:
         atomic_write(folder / f"{name}.yaml", text)
         paths.append(folder / f"{name}.yaml")
     return paths
+
+
+def _where_to_look(study: Study) -> str:
+    if any(trial.user_attrs[SPENT] for trial in study.spent()):
+        return "log.txt in the runs' folders says why"
+    return "each setting was refused, for the reasons above"
 
 
 def _titles(options: argparse.Namespace, rows: Sequence[Sequence[str]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from experiments.config.check import ConfigError, nodes
 from experiments.config.pretrained import pretrained_names
 from experiments.config.ranker import trains, wanted_model
-from experiments.config.signature import nearest, signature
+from experiments.config.signature import signature
 
 MODEL_SEAMS = ("strategy", "interest", "head", "loss")
 """Read only where something trains."""
@@ -57,10 +57,3 @@ def require_one_ranker(config: dict[str, Any]) -> None:
         raise ConfigError([f"scorer: {name} is fitted in closed form, and a backbone is there to train; {way_out}"])
     if not config.get("backbone") and served:
         raise ConfigError([f"backbone: {name} serves a model that was trained, and without a backbone there is none"])
-
-
-def require_monitor(monitor: str, metrics: list[str]) -> None:
-    """Raise `ConfigError` unless `monitor` is a validation metric that the protocol computes."""
-    known = [f"valid/{name}" for name in metrics]
-    if monitor not in known:
-        raise ConfigError([f"monitor: {monitor!r} is not computed in validation{nearest(monitor, known)}"])

@@ -32,7 +32,7 @@ def recipe(name: str, title: str, words: Sequence[str], run: Run) -> str:
     Raises `ConfigError` for a word that no YAML can say.
     """
     choices, settings = _sorted(words)
-    lines = ["# @package _global_", f"# {title}", *_header(name, run)]
+    lines = ["# @package _global_", f"# {title} (+- is half of the 95% interval over queries)", *_header(name, run)]
     defaults = [f"  - /{group}/{choices.pop(group)}" for group in BASES if group in choices]
     defaults += [f"  - override /{group}: {choice}" for group, choice in choices.items()]
     body = OmegaConf.to_yaml(OmegaConf.create(settings)) if settings else ""

@@ -1,6 +1,6 @@
 """What is searched: words of the command line that name a range instead of a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,12 @@ class Space:
     def words(self, drawn: Mapping[str, Any]) -> tuple[str, ...]:
         """A trial on the command line."""
         return (*self.fixed, *(f"{path}={_written(drawn[path], of)}" for path, of in self.searched.items()))
+
+    def examples(self) -> Iterator[tuple[str, ...]]:
+        """Few trials in which each choice, and both ends of each range, stand at least once."""
+        ends = {path: _ends(of) for path, of in self.searched.items()}
+        for place in range(max(map(len, ends.values()))):
+            yield self.words({path: values[place % len(values)] for path, values in ends.items()})
 
 
 def space_of(words: Sequence[str]) -> Space:
@@ -72,6 +78,13 @@ def _distribution(path: str, sweep: Any) -> BaseDistribution:
     raise ConfigError(
         [f"{path}: {sweep} is no range to draw from; there are choice, range, interval and tag(log, ...)"]
     )
+
+
+def _ends(of: BaseDistribution) -> Sequence[Any]:
+    if isinstance(of, CategoricalDistribution):
+        return of.choices
+    assert isinstance(of, IntDistribution | FloatDistribution)
+    return (of.low, of.high)
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.config.check import ConfigError
 from experiments.config.compose import CONF, compose
-from experiments.config.idle import idle_settings, require_monitor, require_one_ranker
+from experiments.config.idle import idle_settings, require_one_ranker
 from experiments.config.ranker import trains
 
 
@@ -88,9 +88,3 @@ def test_a_model_is_not_ranked_in_the_name_of_popularity() -> None:
 def test_without_a_model_there_is_none_to_serve() -> None:
     with pytest.raises(ConfigError, match="backbone: TrainedScorer serves a model that was trained"):
         require_one_ranker(compose(["~backbone"]))
-
-
-def test_a_misspelt_monitor_is_refused_with_the_nearest_word() -> None:
-    require_monitor("valid/ndcg@10", ["hr@10", "ndcg@10"])
-    with pytest.raises(ConfigError, match=r"ndgc@10.*ndcg@10"):
-        require_monitor("valid/ndgc@10", ["hr@10", "ndcg@10"])

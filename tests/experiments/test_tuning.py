@@ -16,6 +16,7 @@ from experiments.tuning.study import SPENT, Asked, Study, studying
 from experiments.tuning.trial import Watch, values_of
 from tests.experiments.fabricated import write_run
 
+SMALL = ("datamodule.source.users=30", "datamodule.source.items=40", "datamodule.source.events=8")
 WORDS = ("strategy=lora", "learning_rate=tag(log,interval(1e-4,1e-2))", "head.tau=interval(0,0.5)", "head=graph,dot")
 OBJECTIVE = ("valid/ndcg@10",)
 
@@ -221,3 +222,27 @@ def test_the_recipe_is_an_experiment_with_its_number(tmp_path):
 def test_senseless_searches_are_refused(arguments, said, capsys):
     assert main(arguments) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["head.tua=interval(0,1)"], "did you mean 'tau'"),
+        (["head.tau=interval(0,1)", "strategy=lroa"], "did you mean 'lora'"),
+        (["head.tau=interval(0,1)", "--objective", "valid/ndgc@10"], "--objective: 'valid/ndgc@10' is not computed"),
+        (["head.tau=interval(0,1)", "--objective", "cost/second"], "did you mean 'cost/seconds'"),
+    ],
+)
+def test_what_no_trial_could_be_is_refused_once_and_before_there_is_a_study(arguments, said, tmp_path, capsys):
+    assert main([*SMALL, *arguments, "--runs-dir", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert said in told.err
+    assert (told.out, (tmp_path / "studies").exists()) == ("", False)
+
+
+def test_examples_have_every_choice_and_both_ends():
+    space = space_of(["head=graph,dot", "head.tau=interval(0,0.5)", "interest.layers=int(interval(1,4))", "seed=3"])
+    assert list(space.examples()) == [
+        ("seed=3", "head=graph", "head.tau=0.0", "interest.layers=1"),
+        ("seed=3", "head=dot", "head.tau=0.5", "interest.layers=4"),
+    ]
