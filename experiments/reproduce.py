@@ -3,6 +3,7 @@
     python -m experiments.reproduce                              which tables there are, and what they take
     python -m experiments.reproduce table=heads_beauty           the whole table
     python -m experiments.reproduce table=heads_beauty scale=smoke
+    python -m experiments.reproduce table=heads_beauty dry_run=true      what would run, and how long it takes
 
 Other words go to every run, such as runs_dir=/large/disk/runs. Runs that are finished are not made again, so the same
 command goes on where it was. Every cell is OK or FAIL against docs/results/TABLE/expected-SCALE.json; exit status 1
@@ -25,7 +26,7 @@ from experiments.faults import told
 from experiments.reproduction import expectation
 from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell
-from experiments.reproduction.runs import ProgramError, make_runs, runs_of
+from experiments.reproduction.runs import ProgramError, foretell, make_runs, runs_of
 from experiments.reproduction.spec import SCALES, TableSpec, names, read_spec
 from experiments.tables import grid
 from experiments.tables.console import show
@@ -38,13 +39,15 @@ WRITTEN = ("markdown", "latex", "csv")
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for. own: words for every run. record: store what comes out as the expectation."""
+    """What a person asked for. own: words for every run. record: store what comes out as the expectation.
+    dry_run: only say what would run, as experiments.train does; "" to run it."""
 
     table: TableSpec
     scale: str
     workers: int
     out: Path
     record: bool
+    dry_run: str
     own: tuple[str, ...]
 
 
@@ -55,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "words",
         nargs="*",
         metavar="KEY=VALUE",
-        help="table=NAME, scale=full or smoke, workers=N sweeps at a time, out=FOLDER, record=true; others go to runs",
+        help="table=NAME, scale=full or smoke, workers=N sweeps at a time, out=FOLDER, record=true, dry_run=true or "
+        "measure; others go to runs",
     )
     words = parser.parse_args(arguments).words
     failed: list[Cell] = []
@@ -67,13 +71,17 @@ def _main(words: Sequence[str], failed: list[Cell]) -> None:
     if not words:
         show(grid.Report((catalogue(),), (), ()), Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE))
         return
-    failed += reproduce(understood(words))
+    request = understood(words)
+    if request.dry_run:
+        foretell(request.table, request.scale, request.own, request.dry_run)
+        return
+    failed += reproduce(request)
 
 
 def understood(words: Sequence[str]) -> Request:
     """The request that the words make. Raises `ValueError` for an unknown table or scale."""
     said = dict(word.partition("=")[::2] for word in words)
-    mine = ("table", "scale", "workers", "out", "record")
+    mine = ("table", "scale", "workers", "out", "record", "dry_run")
     if "table" not in said:
         raise ValueError(f"say which table: table={'|'.join(names())}")
     table, scale = read_spec(said["table"]), said.get("scale", "full")
@@ -85,7 +93,8 @@ def understood(words: Sequence[str]) -> Request:
     runs_dir = said.get("runs_dir", "runs")
     out = Path(said.get("out", f"{runs_dir}/tables/{table.name}-{scale}"))
     own = tuple(word for word in words if word.partition("=")[0] not in mine)
-    return Request(table, scale, int(workers), out, said.get("record") == "true", own)
+    dry_run = said.get("dry_run", "").replace("false", "")
+    return Request(table, scale, int(workers), out, said.get("record") == "true", dry_run, own)
 
 
 def reproduce(request: Request) -> list[Cell]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from experiments.config.hardware import cores
 from experiments.reproduction.spec import Again, TableSpec
+from experiments.runs.plan import plan_words
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_sweep
 from experiments.tables.picking import merit, pick
@@ -31,20 +32,50 @@ def make_runs(table: TableSpec, scale: str, own: Sequence[str], workers: int) ->
 
     Raises `ProgramError` where the run that all begin from fails; any other that fails stands in the table.
     """
-    last = (*table.scales[scale], *own)
-    begin: list[str] = []
+    last, begin = (*table.scales[scale], *own), []
     if table.begin:
-        words = merged([*QUIET, *table.begin], _for_all(table, last))
-        begin = [f"parents=[{Path(call(words, workers, must=True)).name}]"]
-    prefix = f"{table.name}-{scale}"
-    grids = [merged([*QUIET, *grid], last) for grid in table.grids]
-    sweeps = [sweep for place, grid in enumerate(grids) for sweep in split(grid, table.each, f"{prefix}-{place}")]
-    manifests = at_once([[*sweep, *begin] for sweep in sweeps], workers)
+        begin = [f"parents=[{Path(call(first(table, last), workers, must=True)).name}]"]
+    manifests = at_once([[*sweep, *begin] for sweep in sweeps_of(table, scale, last)], workers)
     if table.again is None:
         return manifests
     return manifests + at_once(
         [[*words, *begin] for words in seeded_again(table, table.again, manifests, last)], workers
     )
+
+
+def foretell(table: TableSpec, scale: str, own: Sequence[str], how: str) -> None:
+    """Let experiments.train say of each sweep what would run; nothing runs. how: its `dry_run`.
+
+    Which rows get more seeds is chosen by what comes out, and the run that all begin from names the others; both are
+    known once they are made.
+    """
+    last, begin = (*table.scales[scale], *own), []
+    if table.begin:
+        words = first(table, last)
+        _show([*words, f"dry_run={how}"])
+        folder = plan_words(words).folder
+        if folder.read("result.json").get("status") == "done":
+            begin = [f"parents=[{folder.id}]"]
+        else:
+            print(f"All others begin from {folder.id}, which is not there yet; they are told as if from nothing.")
+    for sweep in sweeps_of(table, scale, last):
+        _show(["-m", *sweep, *begin, f"dry_run={how}"])
+    if table.again is not None:
+        seeds = ", ".join(map(str, table.again.seeds))
+        print(f"Then seeds {seeds} of the {table.again.best} best and of {', '.join(table.again.always)}.")
+
+
+def first(table: TableSpec, last: Sequence[str]) -> list[str]:
+    """Words of the run that all others begin from."""
+    return merged([*QUIET, *table.begin], _for_all(table, last))
+
+
+def sweeps_of(table: TableSpec, scale: str, last: Sequence[str]) -> list[list[str]]:
+    """Words of the table's sweeps, but for further seeds."""
+    grids = [merged([*QUIET, *grid], last) for grid in table.grids]
+    return [
+        sweep for place, grid in enumerate(grids) for sweep in split(grid, table.each, f"{table.name}-{scale}-{place}")
+    ]
 
 
 def _for_all(table: TableSpec, last: Sequence[str]) -> list[str]:
@@ -110,7 +141,7 @@ def runs_of(manifests: Sequence[Path]) -> list[Run]:
 def call(words: Sequence[str], workers: int, must: bool = False) -> str:
     """Run experiments.train to its end, after showing the command, and return the last line of its output. must: raise
     `ProgramError` where its exit status is not 0; where it printed nothing, that is raised anyway."""
-    print("$ " + shlex.join(["python", "-m", "experiments.train", *words]), flush=True)
+    _announce(words)
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(cores() // workers, 1))
     done = subprocess.run(
         [sys.executable, "-m", "experiments.train", *words],
@@ -124,3 +155,15 @@ def call(words: Sequence[str], workers: int, must: bool = False) -> str:
         printed = "\n".join((done.stdout + done.stderr).splitlines()[-TAIL:])
         raise ProgramError(f"{shlex.join(words)}: exit status {done.returncode}\n{printed}")
     return lines[-1]
+
+
+def _show(words: Sequence[str]) -> None:
+    """The same with its output where ours goes."""
+    _announce(words)
+    done = subprocess.run([sys.executable, "-m", "experiments.train", *words], cwd=ROOT)
+    if done.returncode:
+        raise ProgramError(f"{shlex.join(words)}: exit status {done.returncode}, for the reason above")
+
+
+def _announce(words: Sequence[str]) -> None:
+    print("$ " + shlex.join(["python", "-m", "experiments.train", *words]), flush=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from experiments.config.signature import nearest
 from experiments.runs.provenance import ROOT
 
 FOLDER = ROOT / "conf" / "table"
@@ -72,8 +72,7 @@ def read_spec(name: str) -> TableSpec:
     """The table of that name. Raises `ValueError` that names the file and the key where it is at fault."""
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
-        near = get_close_matches(name, names(), n=2) or names()
-        raise ValueError(f"no table {name!r}: {', '.join(near)}")
+        raise ValueError(f"there is no table {name!r}{nearest(name, names())}")
     return parse(name, yaml.safe_load(path.read_text(encoding="utf-8")), path.relative_to(ROOT))
 
 

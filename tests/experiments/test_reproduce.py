@@ -10,10 +10,12 @@ from experiments import reproduce
 from experiments.config.compose import compose
 from experiments.reproduce import main, options, understood
 from experiments.reproduction import expectation
+from experiments.reproduction import runs as making
 from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell, Expected, compare, expect, found_in
 from experiments.reproduction.runs import ProgramError, merged, seeded_again, split
 from experiments.reproduction.spec import SCALES, Again, names, parse, read_spec
+from experiments.runs.plan import plan_words
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_run
 from experiments.runs.sweep import expand
@@ -107,7 +109,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_failure(tmp_path, monkeypatch):
     table = parse("t", RECORD | {"figures": {"learning": "learning"}}, Path("t.yaml"))
     monkeypatch.setattr(reproduce, "make_runs", lambda *words: [manifest])
     with pytest.raises(ProgramError, match=r"learning.png was not drawn"):
-        reproduce.reproduce(reproduce.Request(table, "smoke", 1, tmp_path / "out", False, ()))
+        reproduce.reproduce(reproduce.Request(table, "smoke", 1, tmp_path / "out", False, "", ()))
 
 
 RECORD = {
@@ -139,7 +141,7 @@ def test_a_faulty_file_is_refused_by_its_name(change, message):
     ("words", "message"),
     [
         (["scale=smoke"], "say which table: table=baselines_beauty|"),
-        (["table=heads_beuty"], "no table 'heads_beuty': heads_beauty"),
+        (["table=heads_beuty"], "there is no table 'heads_beuty'; did you mean 'heads_beauty'?"),
         (["table=heads_beauty", "scale=big"], "scale is big; it is full or smoke"),
         (["table=heads_beauty", "workers=0"], "workers is 0; at least one sweep"),
     ],
@@ -154,6 +156,26 @@ def test_other_words_go_to_the_runs():
     request = understood(["table=heads_beauty", "runs_dir=/big", "seed=1", "workers=3", "record=true"])
     assert (request.own, request.workers, request.record) == (("runs_dir=/big", "seed=1"), 3, True)
     assert request.out == Path("/big/tables/heads_beauty-full")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_dry_run_says_what_would_run_of_what_the_parent_is_known_of(begun, tmp_path, capfd, monkeypatch):
+    """Every sweep is asked what would run; what begins from a run is named by it once it is there."""
+    asked = []
+    monkeypatch.setattr(making, "_show", lambda words: asked.append(words))
+    table = read_spec("iisan_cost")
+    own = [f"runs_dir={tmp_path}"]
+    if begun:
+        folder = plan_words(making.first(table, (*table.scales["smoke"], *own))).folder
+        folder.path.mkdir(parents=True)
+        folder.write("result.json", {"status": "done"})
+    assert main(["table=iisan_cost", "scale=smoke", "dry_run=true", *own]) == 0
+    first, *sweeps = asked
+    assert "-m" not in first
+    assert {words[0] for words in sweeps} == {"-m"}
+    assert all(words[-1] == "dry_run=true" for words in asked)
+    assert {any(word.startswith("parents=") for word in words) for words in sweeps} == {begun}
+    assert ("told as if from nothing" in capfd.readouterr().out) != begun
 
 
 def test_papers_stand_beside_the_full_table_alone():
