@@ -4,8 +4,9 @@
     python -m experiments.clean --unfinished     # also runs that failed or were interrupted and that no sweep names
     python -m experiments.clean --caches         # also what can be made again: prepared corpora, tokens, frozen states
 
-A finished run keeps its result, its best checkpoint, its values per query and its log. Nothing that a process works on
-is touched, be it only since the question was asked. The last line of standard output is the folder.
+A finished run keeps its result, its best checkpoint, its values per query and its log; studies of experiments.tune
+stay. Nothing that a process works on is touched, be it only since the question was asked. The last line of standard
+output is the folder.
 """
 
 import argparse

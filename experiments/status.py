@@ -1,6 +1,7 @@
 """Say how far sweeps are: which jobs are done, running, failed or missing, and how long the rest takes.
 
     python -m experiments.status                        # every sweep of runs/
+    python -m experiments.status /large/disk/runs       # every sweep of another folder of runs
     python -m experiments.status runs/sweeps/NAME.json  # its jobs one by one
 
 Exit status 0 where every job is done, 3 where some are not, 1 where there is nothing to read.
@@ -38,19 +39,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(options: argparse.Namespace, whole: list[bool]) -> None:
     """Print each sweep, one line a job where it was named; appends whether all of its jobs are done."""
-    manifests = options.paths or sorted((options.runs_dir / "sweeps").glob("*.json"))
-    if not manifests:
-        raise DataError("holds no sweep's manifest; a sweep is made by -m", options.runs_dir / "sweeps")
+    manifests = [path for place in options.paths for path in _manifests(place)]
     sweeps = {path: read_sweep(path) for path in manifests}
     jobs = {path: jobs_of(sweep.runs, source_digest()) for path, sweep in sweeps.items()}
     console = Console(width=None if sys.stdout.isatty() else 200)
-    if options.paths:
+    if not any(map(Path.is_dir, options.paths)):
         for path, sweep in sweeps.items():
             console.print(_jobs(sweep, jobs[path]))
             console.print(Text(_line(jobs[path])))
     else:
         console.print(_sweeps(sweeps, jobs))
     whole += [all(job.standing in ("done", "stale") for job in some) for some in jobs.values()]
+
+
+def _manifests(place: Path) -> list[Path]:
+    """Those of a folder of runs, or of sweeps; a file is taken at its word."""
+    if not place.is_dir():
+        return [place]
+    folder = place / "sweeps" if (place / "sweeps").is_dir() else place
+    found = sorted(folder.glob("*.json"))
+    if not found:
+        raise DataError("holds no sweep's manifest; a sweep is made by -m", folder)
+    return found
 
 
 def _sweeps(sweeps: dict[Path, Sweep], jobs: dict[Path, list[Job]]) -> Table:
@@ -95,8 +105,14 @@ def _line(jobs: Sequence[Job]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m experiments.status", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("paths", nargs="*", type=Path, metavar="MANIFEST", help="default: every sweep of --runs-dir")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        default=[Path("runs")],
+        metavar="PATH",
+        help="manifests, whose jobs are told one by one, or folders of runs, of which every sweep is (default: runs)",
+    )
     return parser
 
 

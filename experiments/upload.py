@@ -19,7 +19,7 @@ from experiments.faults import told
 from experiments.runs.folder import RunFolder
 from experiments.runs.lifeline import hear_scheduler
 from experiments.tables.collect import collect
-from experiments.tracking.sender import is_cut, is_sent
+from experiments.tracking.sender import is_cut, is_sent, require_login
 from experiments.tracking.upload import files_of, send_kept, stay_with, unsent
 
 NAMED = 5
@@ -41,7 +41,10 @@ def upload(options: argparse.Namespace) -> None:
     files = [file for folder in folders for file in files_of(folder.path)]
     if not files:
         raise DataError("W&B wrote nothing for these runs: they ran with another logger")
-    busy = send_kept([folder for folder in folders if unsent(folder.path)])
+    kept = [folder for folder in folders if unsent(folder.path)]
+    if kept:
+        require_login()
+    busy = send_kept(kept)
     left = [file for file in files if not is_sent(file)]
     cut = sum(map(is_cut, files))
     short = f", {cut} of them as far as they go: their runs were killed while they wrote" if cut else ""

@@ -100,7 +100,7 @@ def explain(fault: Exception) -> str:
     cause = fault.__cause__ if isinstance(fault.__cause__, OmegaConfBaseException) else fault
     key = getattr(cause, "full_key", None) or _key_in(str(fault))
     parent = getattr(cause, "parent_node", None)
-    if key and isinstance(parent, DictConfig) and "not in struct" in str(cause):
+    if key and isinstance(parent, DictConfig) and re.match(r"Key .* (?:is )?not in ", str(cause)):
         return _unknown_key(key, parent)
     return " ".join(str(fault).split())
 
@@ -125,6 +125,8 @@ def _unknown_key(key: str, parent: DictConfig) -> str:
     package = _package(key) if key == name else None
     if package is not None:
         return f"{key}: its settings stand at {package}: write {package}.NAME=..."
+    if key.startswith("hydra.launcher.") and set(parent) == {"_target_"}:
+        return f"{key}: one job after another takes no settings; choose hydra/launcher=joblib, ray or slurm"
     known = [str(word) for word in parent if not str(word).startswith("_")]
     target = parent.get("_target_")
     try:

@@ -34,7 +34,7 @@ def draw_learning(rows: Sequence[Row], metric: str, path: Path) -> None:
             axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_title(f"Bands: {BAND}", fontsize=8)
         name_rows(made, axes)
 

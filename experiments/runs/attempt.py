@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
+from experiments.config.annotation import is_node
 from experiments.config.hardware import usable_gpus
 from experiments.runs import provenance
 from experiments.runs.folder import RunFolder
@@ -67,7 +68,7 @@ def attempt(
         action = decide(state, source, plan.config.get("rerun"))
         if action == "reuse":
             stale = " (stale: its source differs; rerun=stale runs it anew)" if state.begun != source else ""
-            print(f"{folder.id}: finished before{stale}")
+            print(f"{folder.id}: finished before{stale}{_untold(plan)}")
             return True
         if action == "refuse":
             reason = read_run(folder.path).reason
@@ -78,6 +79,13 @@ def attempt(
         threads = threads_of(parallel * plan.devices)
         _write(plan, action, threads)
         return _run(plan, threads, screen, stop)
+
+
+def _untold(plan: Plan) -> str:
+    """Loggers that were not there when the run was made; they learn nothing of it."""
+    told = plan.folder.read("config.json").get("logger") or {}
+    new = [name for name, node in (plan.config.get("logger") or {}).items() if is_node(node) and not told.get(name)]
+    return f" (not by logger={','.join(new)}; rerun=all makes it anew with it)" if new else ""
 
 
 def _write(plan: Plan, action: Action, threads: int) -> None:

@@ -57,7 +57,7 @@ def summary(jobs: Sequence[Job], workers: int) -> str:
     memory = [job.forecast.memory for job in waiting if job.forecast.memory is not None]
     if seconds:
         at_a_time = f", {workers} at a time" if workers > 1 else ""
-        told.append(f"{duration(max(sum(seconds) / workers, *seconds))} at the most{at_a_time}")
+        told.append(f"{duration(max(sum(seconds) / workers, *seconds))}{at_a_time} and the processes' start")
     if memory:
         told.append(f"{size(max(memory))} for the largest")
     if len(seconds) < len(waiting):

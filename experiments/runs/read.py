@@ -190,5 +190,7 @@ def _reason(error: Mapping[str, Any] | None) -> str:
 
 
 def _first_line(text: str, width: int = 160) -> str:
+    """Of a message whose first line announces a list, the list as well."""
     lines = text.strip().splitlines() or [""]
-    return lines[0] if len(lines[0]) <= width else lines[0][: width - 3] + "..."
+    said = " ".join(" ".join(lines).split()) if lines[0].endswith(":") else lines[0]
+    return said if len(said) <= width else said[: width - 3] + "..."

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from threading import Thread
 
+from datamodules.corpus import DataError
 from datamodules.storage import atomic_write
 
 CUT = '": the file ends with an incomplete record'
@@ -36,6 +37,19 @@ def is_cut(file: Path) -> bool:
         return int(_mark(file).read_text(encoding="utf-8")) == file.stat().st_size
     except FileNotFoundError:
         return False
+
+
+def require_login() -> None:
+    """Raise `DataError` where W&B has no key, or its server does not take it; W&B's command would end in a
+    traceback."""
+    import wandb  # most of a second, and nothing of it for a run that is followed
+
+    try:
+        known = wandb.login(prompt=False)
+    except wandb.Error as fault:
+        raise DataError(f"W&B's server was asked and did not take the key: {' '.join(str(fault).split())}") from fault
+    if not known:
+        raise DataError("W&B has no key for its server; say `wandb login`, or set WANDB_API_KEY")
 
 
 def environment() -> dict[str, str]:

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from experiments.runs.attempt import State, decide
+from experiments.runs import provenance
+from experiments.runs.attempt import State, attempt, decide
 from experiments.runs.folder import RunFolder
 from experiments.runs.launch import Lines
+from experiments.runs.plan import plan_words
 from experiments.runs.result import done, failed
 
 NOW, OLD = "now", "old"
@@ -33,6 +35,18 @@ NOW, OLD = "now", "old"
 )
 def test_what_is_done_about_a_run(state, rerun, action):
     assert decide(state, NOW, rerun) == action
+
+
+def test_a_finished_run_says_which_loggers_learn_nothing_of_it(tmp_path, capsys):
+    small = ("datamodule.source.users=30", "datamodule.source.items=40", "datamodule.source.events=8")
+    planned = plan_words([*small, "experiment=popularity", f"runs_dir={tmp_path}", "logger=wandb"])
+    planned.folder.path.mkdir(parents=True)
+    planned.folder.write("result.json", {"status": "done"})
+    planned.folder.write("provenance.json", {"source_digest": provenance.source_digest()})
+    for told, said in (("csv", ": finished before (not by logger=wandb; rerun=all"), ("wandb", ": finished before\n")):
+        planned.folder.write("config.json", {"logger": {told: {"_target_": "some.Logger"}}})
+        assert attempt(planned)
+        assert said in capsys.readouterr().out
 
 
 @pytest.fixture

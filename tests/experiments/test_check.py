@@ -85,6 +85,7 @@ def test_values_fit_annotations(annotation, good, bad):
         ("head=grpah", "head=grpah: there is no such choice; did you mean 'graph'?"),
         ("haed=dot", "haed: there is no such setting; did you mean 'head'?"),
         ("head.tua=1", "head.tua: there is no such setting; did you mean 'tau'?"),
+        ("hydra.launcher.n_jobs=2", "one job after another takes no settings; choose hydra/launcher=joblib"),
         ("optimizer.eps=1e-6", "optimizer.eps: no YAML lists it, but AdamW takes it: write +optimizer.eps=..."),
         ("+optimizer.epz=1e-6", "optimizer.epz: AdamW takes no argument 'epz'; did you mean 'eps'?"),
         ("optimizer.lr=fast", "optimizer.lr: is 'fast' (str), but AdamW takes float | Tensor"),

@@ -22,9 +22,11 @@ def job(doing="to run", seconds=None, memory=None):
 def test_the_summary_adds_up():
     """By hand: 60 + 120 s for two at a time are 90, but the longest takes 120."""
     said = summary([job(seconds=60.0, memory=2**20), job(seconds=120.0, memory=2**21), job("done"), job()], 2)
-    assert said.startswith("3 of 4 to run; 1 done; 2 min 00 s at the most, 2 at a time; 2.00 MiB for the largest; ")
+    assert said.startswith(
+        "3 of 4 to run; 1 done; 2 min 00 s, 2 at a time and the processes' start; 2.00 MiB for the largest; "
+    )
     assert "1 are like no finished run" in said
-    assert summary([job(seconds=60.0), job(seconds=120.0)], 1) == "2 of 2 to run; 3 min 00 s at the most"
+    assert summary([job(seconds=60.0), job(seconds=120.0)], 1) == "2 of 2 to run; 3 min 00 s and the processes' start"
 
 
 def test_jobs_are_told_apart_by_what_they_do_not_share():

@@ -81,14 +81,14 @@ def test_the_program_names_jobs_and_says_by_its_status_whether_all_are_done(swee
     assert "strategy=lora" in said.splitlines()[0]  # what all share stands once
     assert "OutOfMemoryError: CUDA out of memory" in said
     assert "1 done, 1 stale, 2 interrupted, 1 failed, 2 missing; 5 min 00 s left at the most" in said
-    assert main(["--runs-dir", str(sweep.parent.parent)]) == OPEN
+    assert main([str(sweep.parent.parent)]) == OPEN
     assert "mixed" in capsys.readouterr().out
     write_sweep(sweep.parent.parent, "whole", [("done", []), ("stale", [])])
     assert main([str(sweep.with_name("whole.json"))]) == 0
 
 
 def test_a_folder_without_sweeps_is_refused(tmp_path, capsys):
-    assert main(["--runs-dir", str(tmp_path)]) == 1
+    assert main([str(tmp_path)]) == 1
     assert "holds no sweep's manifest" in capsys.readouterr().err
 
 

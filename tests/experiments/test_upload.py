@@ -15,10 +15,16 @@ import pytest
 from experiments.runs.folder import RunFolder
 from experiments.runs.lifeline import SCHEDULER_SIGNALS
 from experiments.tracking import upload
-from experiments.tracking.sender import LOST, is_cut, is_sent
+from experiments.tracking.sender import LOST, is_cut, is_sent, require_login
 from experiments.upload import main
 from tests.experiments.fabricated import write_run
 from tests.experiments.wandb_server import serving
+
+
+@pytest.fixture(autouse=True)
+def logged_in(monkeypatch):
+    """Most of what is sent here goes to small programs."""
+    monkeypatch.setattr("experiments.upload.require_login", lambda: None)
 
 
 def written(root, run, *attempts):
@@ -74,6 +80,20 @@ def test_what_is_left_is_told_by_exit_status(tmp_path, monkeypatch, capsys):
     sender(monkeypatch, "")
     assert main([str(tmp_path)]) == 1
     assert "1 were not sent" in capsys.readouterr().err
+
+
+def test_without_a_key_nothing_is_tried_and_one_line_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.upload.require_login", require_login)
+    monkeypatch.setenv("HOME", str(tmp_path))  # W&B keeps keys in .netrc
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    write_run(tmp_path, "lora-0")
+    written(tmp_path, "lora-0", "20260101")
+    calls = sender(monkeypatch, SENDS)
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "upload: W&B has no key for its server; say `wandb login`, or set WANDB_API_KEY"
+    ]
+    assert calls == []
 
 
 def test_runs_that_w_and_b_never_saw_are_refused(tmp_path, capsys):
