@@ -10,7 +10,9 @@ import sys
 import traceback
 import warnings
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from experiments.faults import tell_warning
 from experiments.runs.folder import RunFolder
@@ -28,13 +30,16 @@ def run(folder: RunFolder) -> int:
     try:
         from experiments.training import train  # imports torch: seconds, and within reach of the handler
 
-        outcome = train(folder.read("config.json"), folder.path)
+        train(folder.read("config.json"), folder.path, partial(_keep, folder))
     except Exception as error:  # noqa: BLE001  # whatever it is, the parent records it
         _leave(folder.path / "error.json", error)
         return 1
-    if is_first():
-        done(folder, outcome)
     return 0
+
+
+def _keep(folder: RunFolder, result: dict[str, Any]) -> None:
+    if is_first():
+        done(folder, result)
 
 
 def _leave(path: Path, error: Exception) -> None:

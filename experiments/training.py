@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from lightning_modules.evaluation import evaluate
 from lightning_modules.interest_module import InterestModule
 from lightning_modules.types import Scorer
 
+Result = dict[str, Any]
 Tables = dict[str, dict[str, Any]]
 Ranked = tuple[Tables, dict[str, float | None], Scorer]
 """Per-query tables by split, cost, and what ranked, with the catalogue in it."""
@@ -41,13 +43,13 @@ Ranked = tuple[Tables, dict[str, float | None], Scorer]
 SPLITS = ("valid", "test")
 
 
-def train(config: Config, folder: Path) -> dict[str, Any]:
+def train(config: Config, folder: Path, keep: Callable[[Result], None] = lambda result: None) -> Result:
     """Make the run that `config` describes in `folder`, going on from its last.ckpt where there is one.
 
     Every process of a distributed run calls it; the first alone concludes the loggers.
 
     Returns metrics, intervals and cost, as they stand in result.json; per-query tables and checkpoints lie in the
-    folder.
+    folder. keep: called with the same before loggers are told of it, so that nothing that becomes of them costs it.
     """
     started = time.perf_counter()
     silence()
@@ -60,12 +62,14 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         show = partial(show_sample, loggers, folder.name, scorer, data)
     # Of all attempts, see `Cost`, and to the last result: what loggers are told of it is no cost of it.
     cost["seconds"] = cost.get("seconds", 0.0) + time.perf_counter() - started
+    result = {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
+    keep(result)
     if show is not None:
         show()
     costs = {f"cost/{name}": value for name, value in cost.items() if value is not None}
     last = RunFolder(folder).read(PROGRESS).get("step", 0)
     conclude(loggers, config, folder, outcome.metrics | costs, last)
-    return {"metrics": outcome.metrics, "intervals": outcome.intervals, "cost": cost}
+    return result
 
 
 def recommend(

@@ -8,7 +8,7 @@ log.txt          what the run printed, every attempt of it
 error.json       the exception that ended the child; read by the parent
 last.ckpt, best.ckpt, queries-*.parquet, csv/, wandb/    made by the training
 adapted.ckpt, language_model/    in the place of best.ckpt and queries, made by an adaptation
-result.json      renamed into place last: where it says done, everything else is whole
+result.json      renamed into place last: where it says done, everything else is whole; only loggers still write
 """
 
 import json

@@ -11,7 +11,8 @@ TAIL = 5
 
 
 def done(folder: RunFolder, outcome: dict[str, Any]) -> None:
-    """Write the result last of all. outcome: metrics, intervals and cost, as `experiments.training.train` returns."""
+    """Write the result, once all other files of the run are there. outcome: metrics, intervals and cost, as
+    `experiments.training.train` returns them."""
     folder.write("result.json", _record(folder, "done") | outcome)
 
 

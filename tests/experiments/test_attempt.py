@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from experiments.job import run
 from experiments.runs import provenance
 from experiments.runs.attempt import State, attempt, decide
 from experiments.runs.folder import RunFolder
@@ -106,3 +107,18 @@ def test_a_log_keeps_lines_and_not_their_drawing(size):
         lines.add(shown[start : start + size])
     lines.add("\n")
     assert "".join(written) == "bold\n100% done\nepoch 0\nend\n"
+
+
+def test_the_result_is_there_before_loggers_are_told(folder, monkeypatch):
+    """So whatever becomes of them costs no result."""
+    found = []
+    result = {"metrics": {"test/ndcg@10": 0.5}, "intervals": {}, "cost": {}}
+
+    def train(config, path, keep):
+        keep(result)
+        found.append(folder.read("result.json"))  # as a logger would see it
+
+    monkeypatch.setattr("experiments.training.train", train)
+    assert run(folder) == 0
+    (kept,) = found
+    assert (kept["status"], kept["metrics"]) == ("done", result["metrics"])

@@ -23,9 +23,9 @@ TELLING = """
 import json
 _train = train
 
-def train(config, folder):
+def train(config, folder, keep):
     (here / f"environment-{config['seed']}.json").write_text(json.dumps(dict(os.environ)))
-    return _train(config, folder)
+    return _train(config, folder, keep)
 """
 
 

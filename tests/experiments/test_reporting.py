@@ -83,9 +83,11 @@ def test_a_logger_that_fails_at_the_end_keeps_no_other_from_it(tmp_path, monkeyp
     assert caplog.text.count("ZeroDivisionError: division by zero") >= 2
 
 
-def test_what_loggers_are_told_of_a_result_is_not_in_its_seconds(tmp_path, monkeypatch):
+def test_a_result_is_kept_before_loggers_are_told_of_it_and_that_is_not_in_its_seconds(tmp_path, monkeypatch):
     begun, after = time.perf_counter(), {}
     for name in ("show_sample", "conclude"):
         monkeypatch.setattr(training, name, lambda *_, name=name: after.update({name: time.perf_counter() - begun}))
-    cost = train(compose([*RUNS["popularity"], *WORLD, f"runs_dir={tmp_path}"]), tmp_path)["cost"]
-    assert cost["seconds"] <= after["show_sample"] <= after["conclude"]
+    config = compose([*RUNS["popularity"], *WORLD, f"runs_dir={tmp_path}"])
+    made = train(config, tmp_path, lambda result: after.update(kept=time.perf_counter() - begun, result=result))
+    assert made["cost"]["seconds"] <= after["kept"] <= after["show_sample"] <= after["conclude"]
+    assert made == after["result"]
