@@ -20,13 +20,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from datamodules.storage import atomic_write, digest
+from datamodules.storage import digest
 from experiments.config.check import ConfigError
 from experiments.config.compose import CONF
 from experiments.direction import COST
 from experiments.faults import told
 from experiments.runs.read import read_run
 from experiments.tuning.outcome import Row, show
+from experiments.tuning.own_files import replace_own, require_own
 from experiments.tuning.possible import require_possible
 from experiments.tuning.recipe import recipe, require_same
 from experiments.tuning.search import search
@@ -49,8 +50,10 @@ def tune(options: argparse.Namespace) -> None:
     place = f"runs_dir={options.runs_dir}"
     spaces = {words: space_of([*options.words, *words, place]) for words in rows}
     root, titles, made = Path(options.runs_dir) / "studies", _titles(options, rows), []
+    for title in titles:
+        require_own(root / title, Path(options.out), title)
     for space in spaces.values():
-        require_possible(space, options.objective)
+        require_possible(space, options.objective, options.prune)
     for title, (words, space) in zip(titles, spaces.items(), strict=True):
         with studying(root / title):
             study = _study(root / title, space, options)
@@ -64,19 +67,19 @@ def tune(options: argparse.Namespace) -> None:
 
 
 def write_best(study: Study, folder: Path) -> list[Path]:
-    """A YAML for the best trial; with several objectives one for each trial that none beats in all of them."""
+    """A YAML for the best trial; with several objectives one for each trial that none beats in all of them. Those that
+    the study wrote before are taken away."""
     best, by = study.best(), " and ".join(study.asked.objectives)
-    spent, paths = f"{len(study.spent())} trials ({study.asked.sampler})", []
+    spent, written = f"{len(study.spent())} trials ({study.asked.sampler})", {}
     for place, trial in enumerate(best):
         name = study.folder.name if len(best) == 1 else f"{study.folder.name}-{place + 1}"
         said = f"the best of {spent} by {by}" if len(best) == 1 else f"{by}: none of {spent} beats it in all of them"
         run = read_run(study.runs_dir / trial.user_attrs[SPENT])
         words = study.space.words(trial.params)
         text = recipe(name, said, words, run)
-        require_same(name, text, words, run)
-        atomic_write(folder / f"{name}.yaml", text)
-        paths.append(folder / f"{name}.yaml")
-    return paths
+        require_same(text, words, run)
+        written[folder / f"{name}.yaml"] = text
+    return replace_own(study.folder, written)
 
 
 def _where_to_look(study: Study) -> str:

@@ -10,17 +10,23 @@ from experiments.runs.plan import Plan, plan_words
 from experiments.tables.costs import COSTS
 from experiments.tuning.space import Space
 
+MEASURED = (*(f"{COST}{column.key}" for column in COSTS.values()), "cost/seconds_per_validation")
 
-def require_possible(space: Space, objectives: Sequence[str]) -> None:
+
+def require_possible(space: Space, objectives: Sequence[str], pruning: bool) -> None:
     """Raise `ConfigError` where none of a few trials that span the space is a run, with the fault of the first, or
-    where runs do not measure the objectives."""
+    where no run measures an objective of that name. Whether these runs do (energy, a slice without queries) shows when
+    one has ended. pruning: asks what is measured after each epoch, which slices are not."""
     planned = _one_of(space)
-    costs = [f"{COST}{column.key}" for column in COSTS.values()]
     for name in objectives:
-        if not name.startswith(COST):
-            require_measured(name, "--objective", planned.config)
-        elif name not in costs:
-            raise ConfigError([f"--objective {name}: is no cost{nearest(name, costs)}"])
+        split, *middle, metric = name.split("/")
+        if name.startswith(COST):
+            if name not in MEASURED:
+                raise ConfigError([f"--objective {name}: is no cost{nearest(name, list(MEASURED))}"])
+        elif middle and pruning:
+            raise ConfigError([f"--prune: {name} is not measured after each epoch; valid/{metric} is"])
+        else:
+            require_measured(f"{split}/{metric}", "--objective", planned.config)
 
 
 def _one_of(space: Space) -> Plan:

@@ -34,16 +34,19 @@ def make(study: Study, trial: Trial, planned: Plan, workers: int, lock: threadin
     except Stopped:
         if watch is None or not watch.enough:
             return "interrupted; the same command goes on with it"
+    if watch is not None and watch.stops():  # a run that ended before anybody looked is judged like one that was seen
         with lock:
             study.tell(trial, "pruned")
-        return f"pruned after epoch {len(watch.reported)}"
-    if watch is not None:
-        watch.stops()  # what came since it last looked, for the trials to come
+        return f"pruned after epoch {watch.judged}"
     with lock:
         if not done:
             study.tell(trial, "failed")
             return "failed"
-        values = values_of(planned.folder.path, study.asked.objectives)
+        try:
+            values = values_of(planned.folder.path, study.asked.objectives)
+        except ConfigError:
+            study.tell(trial, "failed")  # else each start of the search would end here again
+            raise
         said = ", ".join(f"{name} {value:.4f}" for name, value in zip(study.asked.objectives, values, strict=True))
         if not all(map(math.isfinite, values)):
             study.tell(trial, "failed")
@@ -66,11 +69,13 @@ def _look_up(objective: str, measured: Mapping[str, float]) -> float:
 
 
 class Watch:
-    """Reads what a run measured after each epoch, and asks the study whether that is enough."""
+    """Reads what a run measured after each epoch, and asks the study whether that is enough. judged: how many epochs
+    the study was asked about."""
 
     def __init__(self, study: Study, trial: Trial, folder: Path, lock: threading.Lock) -> None:
         self.study, self.trial, self.folder, self.lock = study, trial, folder, lock
-        self.reported: list[float] = []
+        # A process that was killed may have told the last epoch that it saw without judging it.
+        self.judged = max(len(self._known()) - 1, 0)
         self.enough = False
 
     def stops(self) -> bool:
@@ -78,18 +83,14 @@ class Watch:
         order, so what is decided does not depend on when somebody looks. Raises `ConfigError` where epochs do not
         measure the objective."""
         (objective,) = self.study.asked.objectives
-        for epoch, measured in enumerate(self._epochs()):
-            if epoch < len(self.reported):
-                continue
-            value = _look_up(objective, measured)
-            self.reported.append(value)
+        while not self.enough and self.judged < len(epochs := self._epochs()):
+            value = _look_up(objective, epochs[self.judged])
             with self.lock:
-                if epoch not in self._known():
-                    self.trial.report(value, epoch)
-                if self.trial.should_prune():
-                    self.enough = True
-                    return True
-        return False
+                if self.judged not in self._known():
+                    self.trial.report(value, self.judged)
+                self.enough = self.trial.should_prune()
+            self.judged += 1
+        return self.enough
 
     def _known(self) -> set[int]:
         """Epochs of which a process told before it was killed."""

@@ -1,9 +1,11 @@
 """Trials of a search: each counts once, none is lost to an interrupt or to another one's fault, the best is written."""
 
+import json
 import math
 import os
 import signal
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -51,6 +53,33 @@ def fake(monkeypatch):
     monkeypatch.setattr(searching, "plan_of", plan_of)
     monkeypatch.setattr(trials, "attempt", lambda plan, parallel, screen, stop: hand.run(plan, stop))
     return hand
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_trial_is_pruned_whether_or_not_somebody_looked_before_its_run_ended(tmp_path, fake, looks):
+    """By hand: after two epochs the others have .5, so one with .1 is below their median, whatever comes after."""
+    made = study(tmp_path, pruning=True)
+
+    def run(plan, stop):
+        write_run(plan.folder.path.parent, plan.folder.id, [0.9] * 2)
+        values = (0.1, 0.1, 0.9) if len(made.spent()) == 5 else (0.5, 0.5, 0.9)
+        epochs = [{"test/ndcg@10": value} for value in values]
+        (plan.folder.path / "epochs.json").write_text(json.dumps(epochs))
+        if looks and stop():
+            raise Stopped
+        return True
+
+    fake.run = run
+    search(made, 6, 1)
+    assert states(made) == [TrialState.COMPLETE] * 5 + [TrialState.PRUNED]
+
+
+def test_an_objective_that_a_run_lacks_ends_the_search_once_and_not_every_time_at_the_same_trial(tmp_path, fake):
+    made = study(tmp_path, objectives=("cost/energy_joules",))
+    for ended in (1, 2):
+        with pytest.raises(ConfigError, match=r"cost/energy_joules: is not measured; there are cost/"):
+            search(made, 5, 1)
+        assert states(made) == [TrialState.FAIL] * ended
 
 
 def states(made):
@@ -154,19 +183,20 @@ def run_of(words):
     [
         BASED,
         (*BASED, "debug=fast_dev"),
+        (*BASED, f"hydra.searchpath=[file://{Path(__file__).parent}]"),
         ("sweep=strategies", "strategy=full", "head=dot", "text.pattern='{title}'"),
         ("few_shot=share", "datamodule.few_shot.share=0.5", "backbone=bert_tiny", "learning_rate=0.003"),
     ],
 )
 def test_as_an_experiment_the_words_are_of_the_same_run(words):
     run = run_of(words)
-    require_same("found", recipe("found", "", words, run), words, run)
+    require_same(recipe("found", "", words, run), words, run)
 
 
 def test_a_recipe_of_another_run_is_refused_with_the_words_to_keep():
     text = recipe("found", "", ("head.temperature=0.3",), run_of(BASED))
     with pytest.raises(ConfigError, match=r"keep the words: experiment=sasrec head.temperature=0.2"):
-        require_same("found", text, BASED, run_of(BASED))
+        require_same(text, BASED, run_of(BASED))
 
 
 def test_with_several_objectives_each_setting_that_none_beats_is_written(tmp_path):

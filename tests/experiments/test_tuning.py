@@ -10,6 +10,8 @@ from experiments.config.check import ConfigError
 from experiments.config.header import read_header
 from experiments.runs.read import Run
 from experiments.tune import main
+from experiments.tuning.own_files import replace_own, require_own
+from experiments.tuning.possible import require_possible
 from experiments.tuning.recipe import recipe
 from experiments.tuning.space import space_of
 from experiments.tuning.study import SPENT, Asked, Study, studying
@@ -144,7 +146,7 @@ def watched(made, folder, *values):
     watch = Watch(made, trial, folder, threading.Lock())
     stopped = watch.stops()
     made.tell(trial, "pruned" if stopped else "complete", [values[-1]])
-    return stopped, len(watch.reported)
+    return stopped, watch.judged
 
 
 def test_a_run_below_the_median_of_the_others_is_stopped_at_the_first_such_epoch(tmp_path):
@@ -168,6 +170,7 @@ def test_a_run_is_judged_alike_whenever_somebody_looks(tmp_path):
     again = Watch(study(tmp_path / "study", pruning=True), trial, folder, threading.Lock())  # after a kill
     measured(folder, 0.1, 0.3)
     assert again.stops()
+    assert again.judged == 2
 
 
 def test_objectives_are_metrics_and_costs_of_the_run(tmp_path):
@@ -231,6 +234,8 @@ def test_senseless_searches_are_refused(arguments, said, capsys):
         (["head.tau=interval(0,1)", "strategy=lroa"], "did you mean 'lora'"),
         (["head.tau=interval(0,1)", "--objective", "valid/ndgc@10"], "--objective: 'valid/ndgc@10' is not computed"),
         (["head.tau=interval(0,1)", "--objective", "cost/second"], "did you mean 'cost/seconds'"),
+        (["head.tau=interval(0,1)", "--objective", "valid/cold/hr@11"], "'valid/hr@11' is not computed"),
+        (["head.tau=interval(0,1)", "--objective", "valid/cold/hr@10", "--prune"], "not measured after each epoch"),
     ],
 )
 def test_what_no_trial_could_be_is_refused_once_and_before_there_is_a_study(arguments, said, tmp_path, capsys):
@@ -238,6 +243,30 @@ def test_what_no_trial_could_be_is_refused_once_and_before_there_is_a_study(argu
     told = capsys.readouterr()
     assert said in told.err
     assert (told.out, (tmp_path / "studies").exists()) == ("", False)
+
+
+def test_slices_and_every_cost_that_runs_state_can_be_searched_by(tmp_path):
+    space = space_of(["head.tau=interval(0,1)", *SMALL, f"runs_dir={tmp_path}"])
+    require_possible(space, ["valid/cold/hr@10", "cost/seconds_per_validation", "valid/ndcg@10"], pruning=False)
+
+
+def test_a_search_takes_the_place_of_its_own_files_and_of_no_others(tmp_path):
+    study_, out = tmp_path / "study", tmp_path / "out"
+    study_.mkdir()
+    out.mkdir()
+    (out / "lora.yaml").touch()
+    require_own(study_, out, "found")
+    three = {out / f"found-{place}.yaml": f"{place}\n" for place in (1, 2, 3)}
+    assert replace_own(study_, three) == list(three)
+    require_own(study_, out, "found")
+    assert replace_own(study_, {out / "found.yaml": "only\n"}) == [out / "found.yaml"]
+    assert sorted(path.name for path in out.iterdir()) == ["found.yaml", "lora.yaml"]
+    require_own(study_, out, "found")
+    with pytest.raises(ConfigError, match=r"lora.yaml is there and no search of that name wrote it"):
+        require_own(study_, out, "lora")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ConfigError, match=r"found.yaml is there"):
+        require_own(tmp_path / "other", out, "found")
 
 
 def test_examples_have_every_choice_and_both_ends():
