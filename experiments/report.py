@@ -41,7 +41,8 @@ def report(options: argparse.Namespace) -> None:
     """Build it, write it, print its path; in W&B, its address."""
     if options.wandb:
         content = content_of(options)
-        print(save_report(options.wandb, content, make_report(content), collect(options.paths), options.monitor))
+        runs = [run for row in content.rows for run in (*row.done, *row.lost)]
+        print(save_report(options.wandb, content, make_report(content), runs, options.monitor))
         return
     require_drawable(Path("figure.svg"))
     path = options.out or place_beside(options.paths[0], ".html")

@@ -3,11 +3,12 @@
     python -m experiments.reproduce                              which tables there are, and what they take
     python -m experiments.reproduce table=heads_beauty           the whole table
     python -m experiments.reproduce table=heads_beauty scale=smoke
-    python -m experiments.reproduce table=heads_beauty dry_run=true      what would run, and how long it takes
+    python -m experiments.reproduce table=heads_beauty dry_run=true      what would run, sweep by sweep
 
 Other words go to every run, such as runs_dir=/large/disk/runs. Runs that are finished are not made again, so the same
-command goes on where it was. Every cell is OK or FAIL against docs/results/TABLE/expected-SCALE.json; exit status 1
-where one fails. The last line of standard output is the folder of what was made.
+command goes on where it was. Every cell of accuracy, trained parameters, checkpoint and FLOPs is OK or FAIL against
+docs/results/TABLE/expected-SCALE.json, while times and memory are the machine's; exit status 1 where one fails. The
+last line of standard output is the folder of what was made.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from rich.console import Console
 
 from datamodules.storage import atomic_write
 from experiments import plot
+from experiments.config.compose import FOLDERS
 from experiments.config.hardware import cores
 from experiments.faults import told
 from experiments.reproduction import expectation
@@ -28,6 +30,7 @@ from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell
 from experiments.reproduction.runs import ProgramError, foretell, make_runs, runs_of
 from experiments.reproduction.spec import SCALES, TableSpec, names, read_spec
+from experiments.runs.provenance import ROOT
 from experiments.tables import grid
 from experiments.tables.console import show
 from experiments.tables.report import Content, make_report
@@ -73,7 +76,7 @@ def _main(words: Sequence[str], failed: list[Cell]) -> None:
         return
     request = understood(words)
     if request.dry_run:
-        foretell(request.table, request.scale, request.own, request.dry_run)
+        foretell(request.table, request.scale, request.own, request.dry_run, request.workers)
         return
     failed += reproduce(request)
 
@@ -90,9 +93,12 @@ def understood(words: Sequence[str]) -> Request:
     workers = said.get("workers", str(table.workers or cores()))
     if not workers.isdigit() or int(workers) < 1:
         raise ValueError(f"workers is {workers}; at least one sweep runs at a time")
-    runs_dir = said.get("runs_dir", "runs")
-    out = Path(said.get("out", f"{runs_dir}/tables/{table.name}-{scale}"))
-    own = tuple(word for word in words if word.partition("=")[0] not in mine)
+    # Runs are made from within the clone; folders that a person names are meant from where the person is.
+    given = {key: str(Path(said[key]).expanduser().absolute()) for key in FOLDERS if key in said}
+    folders = {"runs_dir": str(ROOT / "runs")} | given
+    out = Path(said.get("out", f"{folders['runs_dir']}/tables/{table.name}-{scale}"))
+    own = tuple(word for word in words if word.partition("=")[0] not in (*mine, *FOLDERS))
+    own += tuple(f"{key}={folder}" for key, folder in folders.items())
     dry_run = said.get("dry_run", "").replace("false", "")
     return Request(table, scale, int(workers), out, said.get("record") == "true", dry_run, own)
 

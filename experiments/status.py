@@ -40,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def report(options: argparse.Namespace, whole: list[bool]) -> None:
     """Print each sweep, one line a job where it was named; appends whether all of its jobs are done."""
     manifests = [path for place in options.paths for path in _manifests(place)]
-    sweeps = {path: read_sweep(path) for path in manifests}
+    each = not any(map(Path.is_dir, options.paths))
+    sweeps = {path: sweep for path in manifests if (sweep := read_sweep(path) if each else _readable(path, whole))}
     jobs = {path: jobs_of(sweep.runs, source_digest()) for path, sweep in sweeps.items()}
     console = Console(width=None if sys.stdout.isatty() else 200)
-    if not any(map(Path.is_dir, options.paths)):
+    if each:
         for path, sweep in sweeps.items():
             console.print(_jobs(sweep, jobs[path]))
             console.print(Text(_line(jobs[path])))
@@ -52,9 +53,19 @@ def report(options: argparse.Namespace, whole: list[bool]) -> None:
     whole += [all(job.standing in ("done", "stale") for job in some) for some in jobs.values()]
 
 
+def _readable(path: Path, whole: list[bool]) -> Sweep | None:
+    """One that cannot be read takes a line, and the others are told of."""
+    try:
+        return read_sweep(path)
+    except DataError as fault:
+        print(f"status: {fault}", file=sys.stderr)
+        whole.append(False)
+        return None
+
+
 def _manifests(place: Path) -> list[Path]:
     """Those of a folder of runs, or of sweeps; a file is taken at its word."""
-    if not place.is_dir():
+    if place.suffix == ".json":
         return [place]
     folder = place / "sweeps" if (place / "sweeps").is_dir() else place
     found = sorted(folder.glob("*.json"))

@@ -5,8 +5,8 @@
 
 Every run is a process of its own, which this one starts, watches and outlives. The last line on standard output is the
 path of what was made: a run's folder, or the sweep's manifest. Exit status 1 where a run failed, 130 after Ctrl-C; the
-reason stands on standard error. Imports no torch, for
-it is started once per job.
+reason stands on standard error. Imports no torch, for it is started once per job, unless another metric than the usual
+one chooses the epoch.
 """
 
 import hydra

@@ -1,6 +1,7 @@
 """Accuracy against what it costs, with the rows that no other one beats at their price."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,12 @@ from experiments.figures.points import INTERVAL, Level, Point, front, levels_of,
 from experiments.figures.style import COLOURS, FAINT, figure, logarithmic
 from experiments.tables.rows import Row, TableError
 
-COSTS = {"trainable_share": "share of parameters that train", "seconds_per_epoch": "seconds an epoch"}
+COSTS = {
+    "trainable_share": "share of parameters that train",
+    "peak_memory_bytes": "peak memory, GiB",
+    "seconds_per_epoch": "seconds an epoch",
+}
+UNITS = {"peak_memory_bytes": 2**30}
 LEAST = 1e-6
 """Where a cost of nothing stands on a logarithmic axis."""
 BEATEN = "#8a8a8a"
@@ -18,10 +24,13 @@ BEATEN = "#8a8a8a"
 def draw_pareto(rows: Sequence[Row], metric: str, path: Path) -> None:
     """One panel for each of COSTS; a row that has no such cost, as it trains nothing, is level. Raises `TableError`
     where no row has the metric and the costs."""
-    panels = {cost: points_of(rows, metric, cost) for cost in COSTS}
+    panels = {
+        cost: [replace(point, x=point.x / UNITS.get(cost, 1)) for point in points_of(rows, metric, cost)]
+        for cost in COSTS
+    }
     if not all(panels.values()):
         raise TableError(f"no finished row has both {metric} and {' and '.join(COSTS)}")
-    with figure(path, 11.6, 5.2) as made:
+    with figure(path, 14.4, 5.2) as made:
         drawn = list(zip(made.subplots(1, len(panels), sharey=True), panels.items(), strict=True))
         for axes, (cost, points) in drawn:
             _panel(axes, points, metric)

@@ -9,25 +9,26 @@ import numpy as np
 from experiments.figures.style import COLOURS, figure
 from experiments.tables.measures import answers, asked_alike
 from experiments.tables.rows import Label, Row, TableError
-from experiments.tables.statistics import minus
+from experiments.tables.statistics import over_common_seeds
 
 
 def draw_wins(rows: Sequence[Row], reference: Label, metric: str, path: Path) -> None:
-    """A panel for each other row; what is drawn is each query's mean over the seeds. Raises `TableError` where rows
-    keep no values per query or were asked different ones."""
+    """A panel for each other row; what is drawn is each query's mean over the seeds that both rows have. Raises
+    `TableError` where no two rows have a seed in common and keep values per query, or rows were asked different
+    ones."""
     kept = {row.label: answers(row, metric) for row in rows if row.done}
-    others = [label for label, found in kept.items() if label != reference and found]
-    if not kept.get(reference) or not others:
-        raise TableError(f"to compare users, two rows must keep {metric} of each query")
+    values = {label: {one.run.seed: one.values for one in found} for label, found in kept.items()}
+    others = [label for label in values if label != reference and values[label].keys() & values.get(reference, {})]
+    if not others:
+        raise TableError(f"to compare users, two rows must keep {metric} of each query of the same seed")
     if not asked_alike([one for found in kept.values() for one in found], metric):
         raise TableError(f"these rows were asked different queries of {metric}")
-    means = {label: np.mean([one.values for one in found], axis=0) for label, found in kept.items() if found}
     columns = min(len(others), 4)
     lines = -(-len(others) // columns)
     with figure(path, 2.6 * columns + 0.8, 2.4 * lines + 0.6) as made:
         panels = np.atleast_1d(made.subplots(lines, columns, sharey=True, squeeze=False)).ravel()
         for axes, label in zip(panels, others, strict=False):
-            _panel(axes, minus(means[label], means[reference]), label)
+            _panel(axes, over_common_seeds(values[label], values[reference]).differences, label)
         for axes in panels[len(others) :]:
             axes.set_visible(False)
         made.suptitle(f"{metric} of each query against {', '.join(reference)}", fontsize=10)

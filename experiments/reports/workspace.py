@@ -1,7 +1,7 @@
 """The same content as a report of Weights & Biases, which reads the runs that were sent there.
 
-Runs are those of the table, by their ids; rows are `row` of their configuration, everything but the seed, so that means
-and standard deviations are over seeds.
+Runs are those of the table's rows, by their ids; rows are `row` of their configuration, everything but the seed, so
+that means and standard deviations are over seeds.
 """
 
 from collections.abc import Sequence

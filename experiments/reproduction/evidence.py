@@ -24,9 +24,13 @@ def with_parents(runs: Sequence[Run]) -> list[Run]:
 
 def keep_evidence(runs: Sequence[Run], folder: Path) -> None:
     """A copy of each run's result.json, and of those that it began from, in FOLDER/runs, by the run's id, in which
-    folders of this machine are called by what lies in them."""
+    folders of this machine are called by what lies in them. What lay there of other runs is removed."""
     (folder / "runs").mkdir(parents=True, exist_ok=True)
-    for one in with_parents(runs):
+    kept = with_parents(runs)
+    for path in (folder / "runs").glob("*.json"):
+        if path.stem not in {one.id for one in kept}:
+            path.unlink()
+    for one in kept:
         if one.folder is not None and (one.folder / "result.json").is_file():
             text = (one.folder / "result.json").read_text(encoding="utf-8")
             atomic_write(folder / "runs" / f"{one.id}.json", _without_places(text, one))

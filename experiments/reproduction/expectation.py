@@ -2,7 +2,9 @@
 
 The tolerance of an accuracy is three times the standard deviation over seeds, pooled over the rows that have several: a
 row's own deviation, of three seeds, is too uncertain itself. Where no row has several seeds it is half the width of the
-95% interval over queries. Numbers of trainable parameters are the same or wrong.
+95% interval over queries. Of what a row costs, that is judged which is not the machine's: trainable parameters are the
+same or wrong, bytes of a checkpoint and FLOPs of a step within a hundredth. Seconds, memory and energy are shown and
+not judged.
 """
 
 import json
@@ -18,7 +20,9 @@ from experiments.runs.read import Run
 from experiments.tables.rows import Row
 
 SEEDS_FACTOR = 3.0
-COUNTED = "trainable_parameters"
+COUNTED = {"trainable_parameters": 0.0, "checkpoint_bytes": 0.01, "flops_per_step": 0.01}
+"""Costs that are judged, and how far each may lie from what is expected, in shares of it."""
+
 Verdict = Literal["OK", "FAIL", "new"]
 
 
@@ -64,7 +68,7 @@ def expect(rows: Sequence[Row], keys: int, metrics: Sequence[str]) -> Cells:
     tolerances = {metric: _pooled(rows, metric) for metric in metrics}
     return {
         ", ".join(row.label[:keys]): {
-            name: Expected(value, 0.0 if name == COUNTED else _tolerance(row, name, tolerances[name]))
+            name: Expected(value, COUNTED[name] * value if name in COUNTED else _tolerance(row, name, tolerances[name]))
             for name, value in _numbers(row, metrics).items()
         }
         for row in rows
@@ -112,8 +116,8 @@ def read(path: Path) -> Cells:
 def _numbers(row: Row, metrics: Sequence[str]) -> dict[str, float]:
     whole = [metric for metric in metrics if all(metric in run.metrics for run in row.done)]
     numbers = {metric: fmean(run.metrics[metric] for run in row.done) for metric in whole}
-    count = row.done[0].cost.get(COUNTED)
-    return numbers if count is None else numbers | {COUNTED: float(count)}
+    counts = {name: row.done[0].cost.get(name) for name in COUNTED}
+    return numbers | {name: float(count) for name, count in counts.items() if count is not None}
 
 
 def _pooled(rows: Sequence[Row], metric: str) -> float | None:

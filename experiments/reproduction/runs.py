@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from experiments.config.hardware import cores
 from experiments.reproduction.spec import Again, TableSpec
@@ -39,12 +40,13 @@ def make_runs(table: TableSpec, scale: str, own: Sequence[str], workers: int) ->
     if table.again is None:
         return manifests
     return manifests + at_once(
-        [[*words, *begin] for words in seeded_again(table, table.again, manifests, last)], workers
+        [[*words, *begin] for words in seeded_again(table, table.again, manifests, last, scale)], workers
     )
 
 
-def foretell(table: TableSpec, scale: str, own: Sequence[str], how: str) -> None:
-    """Let experiments.train say of each sweep what would run; nothing runs. how: its `dry_run`.
+def foretell(table: TableSpec, scale: str, own: Sequence[str], how: str, workers: int) -> None:
+    """Let experiments.train say of each sweep what would run; nothing runs. how: its `dry_run`. workers: as of
+    `make_runs`; what is measured has as many threads as it would have then.
 
     Which rows get more seeds is chosen by what comes out, and the run that all begin from names the others; both are
     known once they are made.
@@ -52,14 +54,14 @@ def foretell(table: TableSpec, scale: str, own: Sequence[str], how: str) -> None
     last, begin = (*table.scales[scale], *own), []
     if table.begin:
         words = first(table, last)
-        _show([*words, f"dry_run={how}"])
+        _show([*words, f"dry_run={how}"], workers)
         folder = plan_words(words).folder
         if folder.read("result.json").get("status") == "done":
             begin = [f"parents=[{folder.id}]"]
         else:
             print(f"All others begin from {folder.id}, which is not there yet; they are told as if from nothing.")
     for sweep in sweeps_of(table, scale, last):
-        _show(["-m", *sweep, *begin, f"dry_run={how}"])
+        _show(["-m", *sweep, *begin, f"dry_run={how}"], workers)
     if table.again is not None:
         seeds = ", ".join(map(str, table.again.seeds))
         print(f"Then seeds {seeds} of the {table.again.best} best and of {', '.join(table.again.always)}.")
@@ -107,7 +109,9 @@ def split(words: Sequence[str], each: str, name: str) -> list[list[str]]:
     return [[*rest, f"{each}={value}", f"name={name}-{value}"] for value in values]
 
 
-def seeded_again(table: TableSpec, again: Again, manifests: Sequence[Path], last: Sequence[str]) -> list[list[str]]:
+def seeded_again(
+    table: TableSpec, again: Again, manifests: Sequence[Path], last: Sequence[str], scale: str
+) -> list[list[str]]:
     """The words of the best by validation, and of those that are always there, at what was picked, with the other
     seeds."""
     runs = runs_of(manifests)
@@ -118,7 +122,7 @@ def seeded_again(table: TableSpec, again: Again, manifests: Sequence[Path], last
     one_value = [word for word in last if "," not in word and not word.startswith("~")]
     seeds = f"seed={','.join(map(str, again.seeds))}"
     return [
-        merged(_unparented(one), [*one_value, seeds, f"name={table.name}-seeds-{value_of(one, again.by)}"])
+        merged(_unparented(one), [*one_value, seeds, f"name={table.name}-{scale}-seeds-{value_of(one, again.by)}"])
         for one in chosen
     ]
 
@@ -141,15 +145,7 @@ def runs_of(manifests: Sequence[Path]) -> list[Run]:
 def call(words: Sequence[str], workers: int, must: bool = False) -> str:
     """Run experiments.train to its end, after showing the command, and return the last line of its output. must: raise
     `ProgramError` where its exit status is not 0; where it printed nothing, that is raised anyway."""
-    _announce(words)
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(cores() // workers, 1))
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.train", *words],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-        capture_output=True,
-        text=True,
-    )
+    done = _train(words, workers, capture_output=True)
     lines = done.stdout.strip().splitlines()
     if not lines or (must and done.returncode):
         printed = "\n".join((done.stdout + done.stderr).splitlines()[-TAIL:])
@@ -157,13 +153,17 @@ def call(words: Sequence[str], workers: int, must: bool = False) -> str:
     return lines[-1]
 
 
-def _show(words: Sequence[str]) -> None:
+def _show(words: Sequence[str], workers: int) -> None:
     """The same with its output where ours goes."""
-    _announce(words)
-    done = subprocess.run([sys.executable, "-m", "experiments.train", *words], cwd=ROOT)
+    done = _train(words, workers)
     if done.returncode:
         raise ProgramError(f"{shlex.join(words)}: exit status {done.returncode}, for the reason above")
 
 
-def _announce(words: Sequence[str]) -> None:
+def _train(words: Sequence[str], workers: int, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Announced, in the clone, with one worker's share of the machine's cores."""
     print("$ " + shlex.join(["python", "-m", "experiments.train", *words]), flush=True)
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(cores() // workers, 1))
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    command = [sys.executable, "-m", "experiments.train", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, text=True, **how)

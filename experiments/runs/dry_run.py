@@ -18,6 +18,7 @@ from experiments.runs.launch import launch, threads_of
 from experiments.runs.plan import Plan
 from experiments.runs.read import Run, read_run
 from experiments.runs.result import failed
+from experiments.runs.standing import progress
 
 MEASURE = "measure"
 PROBE = {"limit_train_batches": 3, "max_epochs": 2, "max_steps": -1}
@@ -47,10 +48,11 @@ def foresee(words: Sequence[str], plan: Plan, finished: Sequence[Run]) -> Job:
     """What would become of a planned run, by finished ones like it."""
     state = State.of(plan.folder)
     action = decide(state, provenance.source_digest(), plan.config.get("rerun"))
-    begun = (plan.folder.path / "last.ckpt").exists() and action == "resume"
-    doing = "to go on with" if begun else DOING[action]
     found = forecast(plan.config, hardware.describe(), finished) if action not in ("reuse", "refuse") else Forecast()
-    return Job(tuple(words), plan.folder.id, "to run" if begun else doing, found)
+    if action == "resume" and found.seconds is not None:
+        share, _ = progress(plan.folder)
+        found = replace(found, seconds=found.seconds * (1 - (share or 0.0)))
+    return Job(tuple(words), plan.folder.id, DOING[action], found)
 
 
 def measured(job: Job, plan: Plan, workers: int, known: dict[str, Run]) -> Job:

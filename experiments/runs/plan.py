@@ -15,7 +15,7 @@ from experiments.config.compose import CONF, as_config_error, plain
 from experiments.config.identity import Circumstances, run_digest, run_name
 from experiments.config.idle import require_one_ranker
 from experiments.config.limits import require_within_limits
-from experiments.config.monitor import require_measured
+from experiments.config.monitor import is_in_question, require_measured
 from experiments.config.precision import resolve
 from experiments.config.pretrained import pretrained_digests
 from experiments.config.ranker import trains
@@ -75,7 +75,7 @@ def plan(config: DictConfig, hydra: DictConfig) -> Plan:
     effective = plain(config)
     require_within_limits(effective)
     require_trackers(effective)
-    if any(word.lstrip("+").startswith("monitor=") for word in hydra.overrides.task):  # else it is known to be there
+    if is_in_question(effective, hydra.overrides.task):
         require_measured(effective["monitor"], "monitor", effective)
     parents = adopt(effective)
     if "adaptation" in effective:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from experiments.runs.attempt import ATTEMPTS, State
 from experiments.runs.folder import RunFolder
 from experiments.runs.forecast import Forecast, forecast_by_words
 from experiments.runs.read import Run
@@ -50,20 +51,21 @@ def _job(run: Run, source: str, done: Sequence[Run]) -> Job:
         return Job(run, "missing", None, 0.0 if run.reason else _expected(run, done).seconds)
     folder = RunFolder(run.folder)
     if folder.is_occupied():
-        share, seconds = _progress(folder)
+        share, seconds = progress(folder)
         expected = _expected(run, done).seconds
         left = seconds if seconds is not None else expected
         return Job(run, "running", share, left)
     if run.status == "failed":
-        return Job(run, "failed")
-    return Job(run, "interrupted", _progress(folder)[0], _expected(run, done).seconds)
+        again = State.of(folder).failures < ATTEMPTS
+        return Job(run, "failed", None, _expected(run, done).seconds if again else 0.0)
+    return Job(run, "interrupted", progress(folder)[0], _expected(run, done).seconds)
 
 
 def _expected(run: Run, done: Sequence[Run]) -> Forecast:
     return forecast_by_words(run, done)
 
 
-def _progress(folder: RunFolder) -> tuple[float | None, float | None]:
+def progress(folder: RunFolder) -> tuple[float | None, float | None]:
     """Share of the steps that are made, and seconds to the last one at the pace so far."""
     record = folder.read("progress.json")
     steps, step = record.get("steps"), record.get("step")

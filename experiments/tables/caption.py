@@ -1,6 +1,7 @@
 """What a table's reader has to know: everything that could matter and is equal over all rows."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -130,9 +131,11 @@ def _beginnings(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _spread(rows: Sequence[Row]) -> Iterator[str]:
-    groups = {tuple(run.seed for run in row.done) for row in rows if row.done}
-    if len(groups) == 1:
-        yield f"Seeds: {', '.join(map(str, groups.pop()))}."
+    groups = Counter(tuple(run.seed for run in row.done) for row in rows if row.done)
+    named = {", ".join(map(str, seeds)): count for seeds, count in groups.items()}
+    each = [f"{seeds} ({count} row{'s' * (count != 1)})" for seeds, count in named.items()]
+    if groups:
+        yield f"Seeds: {'; '.join(each if len(groups) > 1 else named)}."
     sizes = {len(row.done) for row in rows if row.done}
     if any(size >= ENOUGH_SEEDS for size in sizes):
         yield f"Mean ± standard deviation over seeds, from {ENOUGH_SEEDS} seeds up."

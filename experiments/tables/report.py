@@ -71,8 +71,9 @@ def _accuracy_and_cost(content: Content, columns: Sequence[Column], reasons: dic
     header = (*(content.keys or ("run",)), *content.metrics, *seeds, *headers(content.costs))
     rows, costs = [], cost_cells(content.rows, content.costs)
     for row in content.rows:
-        count = [Cell(str(len(row.done)))] if "seeds" in seeds else []
-        count += [Cell(str(content.trials[row.label].count))] if content.trials else []
+        numbers = [len(row.done)] if "seeds" in seeds else []
+        numbers += [content.trials[row.label].count] if content.trials else []
+        count = [Cell(str(number), number=number) for number in numbers]
         cells = [_accuracy_cell(row, column) for column in columns]
         rows.append((*_names(row, content, reasons), *cells, *count, *costs[row.label]))
     return Grid(content.title, header, tuple(rows), max(1, len(content.keys)))
@@ -126,17 +127,17 @@ def _differences(content: Content, columns: Sequence[Column]) -> Iterator[Grid]:
 
 def _comparison(found: Comparison) -> list[Cell]:
     low, high = found.interval
-    texts = [
-        str(found.seeds),
-        f"{found.difference:+.4f}",
-        f"[{low:+.4f}, {high:+.4f}]",
-        f"{found.effect:+.2f}",
-        probability(found.p),
-        probability(found.adjusted),
-        probability(found.t),
-        f"{found.detectable:.4f}",
+    cells = [
+        (str(found.seeds), found.seeds),
+        (f"{found.difference:+.4f}", found.difference),
+        (f"[{low:+.4f}, {high:+.4f}]", low),
+        (f"{found.effect:+.2f}", found.effect),
+        (probability(found.p), found.p),
+        (probability(found.adjusted), found.adjusted),
+        (probability(found.t), found.t),
+        (f"{found.detectable:.4f}", found.detectable),
     ]
-    return [Cell(text) for text in texts]
+    return [Cell(text, number=number) for text, number in cells]
 
 
 def _signs(content: Content, columns: Sequence[Column], reference: str) -> Iterator[tuple[str, str]]:
@@ -149,11 +150,9 @@ def _signs(content: Content, columns: Sequence[Column], reference: str) -> Itera
         yield DIRTY, "made from a tree with changes that are in no commit."
     if any(_is_stale(row, content.source) for row in content.rows):
         yield STALE, "stale: made by other source code than the present one; rerun=stale makes it anew."
-    hardware = {
-        str(run.provenance["hardware"]) for row in content.rows for run in row.done if run.provenance.get("hardware")
-    }
-    if len(hardware) > 1:
-        yield "Cost", f"was measured on unequal hardware ({'; '.join(sorted(hardware))}), so times do not compare."
+    machines = {_machine(run) for row in content.rows for run in row.done if run.provenance.get("hardware")}
+    if len(machines) > 1:
+        yield "Cost", f"was measured on unequal hardware ({'; '.join(sorted(machines))}), so times do not compare."
     yield from _untested(content, columns)
     if content.unmeasured:
         yield "Left out", f"for having none of these metrics, though finished: {some(content.unmeasured)}."
@@ -195,6 +194,12 @@ def _letter(place: int) -> str:
     """a ... z, aa, ab, ..."""
     rest, last = divmod(place, len(ascii_lowercase))
     return (_letter(rest - 1) if rest else "") + ascii_lowercase[last]
+
+
+def _machine(run: Run) -> str:
+    """What the seconds are of."""
+    threads = run.provenance.get("threads")
+    return f"{run.provenance['hardware']}" + (f", {threads} thread{'s' * (threads != 1)}" if threads else "")
 
 
 def _is_dirty(row: Row) -> bool:

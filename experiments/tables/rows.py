@@ -146,7 +146,7 @@ def _follows(run: Run, path: str, value: Any, by_value: bool) -> bool:
 
 def _differing(runs: Sequence[Run]) -> list[str]:
     """Paths in which the runs' configurations differ: whole parts first, since they name best, then settings."""
-    flat = _effective(runs)
+    flat = effective(runs)
     paths = list(dict.fromkeys(path for leaves in flat for path in leaves))
     leaves = [path for path in paths if len({repr(leaves.get(path)) for leaves in flat}) > 1]
     parts = [path.removesuffix("._target_") for path in leaves if path.endswith("._target_")]
@@ -159,12 +159,12 @@ def _fingerprints(runs: Sequence[Run], keys: Sequence[str]) -> list[set[str]]:
     for run in runs:
         groups.setdefault(label_of(run, keys), []).append(run)
     return [
-        {json.dumps(leaves, sort_keys=True, default=str) for leaves in _effective(members)}
+        {json.dumps(leaves, sort_keys=True, default=str) for leaves in effective(members)}
         for members in groups.values()
     ]
 
 
-def _effective(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def effective(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Everything by which each run's result is determined, aside the seed and what follows it in all of them. Prepared
     data are compared before."""
     aside, found = following(runs), []

@@ -64,7 +64,7 @@ class Pair(NamedTuple):
 def compare(values: Mapping[Row, Seeds], reference: Row) -> dict[Row, Comparison]:
     """Every other row against the reference, but for those that have no seed in common with it."""
     others = [row for row in values if row != reference and values[row].keys() & values[reference].keys()]
-    pairs = [_over_common_seeds(values[row], values[reference]) for row in others]
+    pairs = [over_common_seeds(values[row], values[reference]) for row in others]
     raw = [signed_rank(pair.differences) for pair in pairs]
     return {
         row: Comparison(
@@ -87,7 +87,8 @@ def minus(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.round(ours - theirs, 12)
 
 
-def _over_common_seeds(ours: Seeds, theirs: Seeds) -> Pair:
+def over_common_seeds(ours: Seeds, theirs: Seeds) -> Pair:
+    """Both, of the seeds that both have; there must be one."""
     common = [seed for seed in ours if seed in theirs]
     left, right = (np.mean([values[seed] for seed in common], axis=0) for values in (ours, theirs))
     return Pair(left, right, len(common))

@@ -10,7 +10,7 @@ function compare(one, other, sign) {
   const [a, b] = [valueOf(one), valueOf(other)];
   if (a !== null && b !== null) return sign * (a - b);
   if (a !== null || b !== null) return a === null ? 1 : -1; // what has no number stands behind, either way
-  return sign * one.textContent.localeCompare(other.textContent);
+  return sign * one.textContent.localeCompare(other.textContent, undefined, { numeric: true });
 }
 
 function sort(table, column, header) {

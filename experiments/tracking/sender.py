@@ -40,16 +40,18 @@ def is_cut(file: Path) -> bool:
 
 
 def require_login() -> None:
-    """Raise `DataError` where W&B has no key, or its server does not take it; W&B's command would end in a
-    traceback."""
+    """Raise `DataError` where W&B has no key for its server, for which its command has but a traceback. Whether the
+    server takes it, and answers at all, that command says."""
     import wandb  # most of a second, and nothing of it for a run that is followed
+    from wandb.sdk.lib import wbauth
 
-    try:
-        known = wandb.login(prompt=False)
+    host = wandb.setup().settings.base_url
+    try:  # as `wandb beta sync` does; `wandb.login` knows nobody where WANDB_MODE is offline
+        known = wbauth.authenticate_session(host=host, source="upload", prompt=False, update_session=False)
     except wandb.Error as fault:
-        raise DataError(f"W&B's server was asked and did not take the key: {' '.join(str(fault).split())}") from fault
-    if not known:
-        raise DataError("W&B has no key for its server; say `wandb login`, or set WANDB_API_KEY")
+        raise DataError(f"W&B's key for {host} is none: {' '.join(str(fault).split())}") from fault
+    if known is None:
+        raise DataError(f"W&B has no key for {host}; say `wandb login`, or set WANDB_API_KEY")
 
 
 def environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ the file and sends it, see `experiments.upload`. So no server, however slow, sto
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from experiments.direction import sign_of
 from experiments.runs.folder import RunFolder
 from experiments.runs.parents import parent_folders
 from experiments.runs.read import Run
-from experiments.tables.rows import value_of
+from experiments.tables.rows import effective, value_of
 from experiments.tracking.artifacts import log_made, log_used
 from experiments.tracking.harmless import harmless
 from experiments.units import NOTHING
@@ -48,7 +49,8 @@ def settings(node: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -
 def describe(run: Any, config: Mapping[str, Any], folder: Path) -> None:
     """Tell the configuration and where it comes from, and which summary of a curve a person compares by."""
     _define(run, config["monitor"])
-    whole = dict(config) | {ROW: row_of(config, folder.name), "provenance": RunFolder(folder).read("provenance.json")}
+    made = _run(config, folder)
+    whole = dict(config) | {ROW: row_of(made), "provenance": dict(made.provenance)}
     run.config.update(whole, allow_val_change=True)
 
 
@@ -63,16 +65,13 @@ def conclude(run: Any, config: Mapping[str, Any], folder: Path, numbers: Mapping
     run.finish()
 
 
-def row_of(config: Mapping[str, Any], name: str) -> str:
-    """The readable part of a run's name, and 8 characters of everything that was chosen but seeds."""
-    seed = f"-s{config.get('seed', 0)}-"
-    return f"{name.rpartition(seed)[0]}-{digest(_without_seeds(essence(dict(config))))[:8]}"
-
-
-def _without_seeds(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_seeds(item) for key, item in value.items() if key != "seed"}
-    return [_without_seeds(item) for item in value] if isinstance(value, list) else value
+def row_of(run: Run) -> str:
+    """The readable part of a run's name, and 8 characters of everything that determines its result but the seed and
+    what follows from it: what makes one row of a table."""
+    seed = f"-s{run.seed or 0}-"
+    chosen: Any = essence(dict(run.config))
+    (whole,) = effective([replace(run, config=chosen | {"parents": run.config.get("parents")})])
+    return f"{run.id.rpartition(seed)[0]}-{digest(whole)[:8]}"
 
 
 def _define(run: Any, monitor: str) -> None:

@@ -116,7 +116,7 @@ def test_what_a_process_took_up_while_the_question_stood_stays(root, monkeypatch
         claim.__exit__(None, None, None)
     assert {"done/last.ckpt", "begun/config.json", "failed/last.ckpt", "cache/tokens", ASIDE} <= files(root)
     assert f"{root / 'done' / 'last.ckpt'} stays: a process works on it" in capsys.readouterr().out
-    assert "sweeps/.hydra" not in files(root)
+    assert "sweeps/.hydra" in files(root)  # a launcher keeps there what its jobs read
 
 
 def test_a_folder_that_holds_no_runs_is_refused_and_left_as_it_is(tmp_path, capsys):

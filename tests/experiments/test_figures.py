@@ -77,6 +77,16 @@ def test_wins_and_losses_are_counted_by_query(tmp_path, drawn):
     assert panel.get_title(loc="left") == f"lora\nbetter {better:.0%}, equal {1 - better:.0%}, worse 0%"
 
 
+def test_of_rows_with_unequal_seeds_what_both_have_is_compared(tmp_path, drawn):
+    """Equal models are equal, though a mean over three seeds has other values than one seed."""
+    for strategy, seeds in (("lora", 3), ("full", 1)):
+        for seed in range(seeds):
+            values = [float((place + seed) % 3 == 0) for place in range(6)]
+            write_run(tmp_path, f"{strategy}-{seed}", values, strategy=strategy, seed=seed)
+    (panel,) = drawn("wins", tmp_path, "--by", "strategy", "--reference", "full").axes
+    assert panel.get_title(loc="left") == "lora\nbetter 0%, equal 100%, worse 0%"
+
+
 def test_a_row_alone_wins_against_nobody(tmp_path, capsys):
     write_run(tmp_path, "lora")
     words = ["wins", str(tmp_path), "--by", "strategy", "--reference", "lora", "--out", str(tmp_path / "a.png")]

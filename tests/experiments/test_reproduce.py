@@ -85,10 +85,10 @@ def test_the_best_and_those_that_are_always_there_get_more_seeds(tmp_path):
     manifest = write_sweep(tmp_path, "one", jobs)
     table = parse("t", RECORD | {"pick": "rate"}, Path("t.yaml"))
     made = seeded_again(
-        table, Again("strategy", 2, ("b",), (1, 2)), [manifest], ["~rank", "strategy=a,b,c,d", "runs_dir=x"]
+        table, Again("strategy", 2, ("b",), (1, 2)), [manifest], ["~rank", "strategy=a,b,c,d", "runs_dir=x"], "smoke"
     )
     assert made == [
-        [f"strategy={name}", f"rate={rate}", "seed=1,2", "runs_dir=x", f"name=t-seeds-{name}"]
+        [f"strategy={name}", f"rate={rate}", "seed=1,2", "runs_dir=x", f"name=t-smoke-seeds-{name}"]
         for name, rate in (("c", "low"), ("a", "high"), ("b", "high"))
     ]
 
@@ -98,7 +98,7 @@ def test_where_less_is_better_the_lowest_get_more_seeds(tmp_path):
         write_run(tmp_path, name, metrics={"valid/loss": loss}, overrides=[f"strategy={name}", "seed=0"])
     manifest = write_sweep(tmp_path, "one", [(name, [f"strategy={name}", "seed=0"]) for name in "abc"])
     table = parse("t", RECORD | {"monitor": "valid/loss"}, Path("t.yaml"))
-    (made,) = seeded_again(table, Again("strategy", 1, (), (1,)), [manifest], [])
+    (made,) = seeded_again(table, Again("strategy", 1, (), (1,)), [manifest], [], "smoke")
     assert made[0] == "strategy=b"
 
 
@@ -154,15 +154,24 @@ def test_a_request_that_cannot_be_met_is_told_in_one_line(words, message, capsys
 
 def test_other_words_go_to_the_runs():
     request = understood(["table=heads_beauty", "runs_dir=/big", "seed=1", "workers=3", "record=true"])
-    assert (request.own, request.workers, request.record) == (("runs_dir=/big", "seed=1"), 3, True)
+    assert (request.own, request.workers, request.record) == (("seed=1", "runs_dir=/big"), 3, True)
     assert request.out == Path("/big/tables/heads_beauty-full")
+
+
+def test_folders_are_meant_from_where_the_person_is_and_by_default_in_the_clone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = understood(["table=heads_beauty", "data_dir=raw", "runs_dir=my"]).own
+    assert set(own) == {f"data_dir={tmp_path / 'raw'}", f"runs_dir={tmp_path / 'my'}"}
+    request = understood(["table=heads_beauty"])
+    assert request.own == (f"runs_dir={ROOT / 'runs'}",)
+    assert request.out == ROOT / "runs" / "tables" / "heads_beauty-full"
 
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_dry_run_says_what_would_run_of_what_the_parent_is_known_of(begun, tmp_path, capfd, monkeypatch):
     """Every sweep is asked what would run; what begins from a run is named by it once it is there."""
     asked = []
-    monkeypatch.setattr(making, "_show", lambda words: asked.append(words))
+    monkeypatch.setattr(making, "_show", lambda words, workers: asked.append(words))
     table = read_spec("iisan_cost")
     own = [f"runs_dir={tmp_path}"]
     if begun:
@@ -193,7 +202,7 @@ def test_without_words_it_says_what_there_is(capsys):
 
 def run_of(value, seed=0, count=100):
     intervals = {"test/hr@10": (value - 0.02, value + 0.04)}
-    cost = {"trainable_parameters": count}
+    cost = {"trainable_parameters": count, "flops_per_step": 500.0, "seconds_per_epoch": 3.0}
     config = {"seed": seed}
     return Run(f"r{value}", "done", None, (), config, {"test/hr@10": value}, intervals, cost)
 
@@ -213,6 +222,11 @@ def test_tolerance_is_three_pooled_deviations_over_seeds():
     assert cells["a"]["test/hr@10"].value == pytest.approx(0.5)
     assert {round(cells[name]["test/hr@10"].tolerance, 5) for name in "abc"} == {0.05477}
     assert cells["c"]["trainable_parameters"] == Expected(100.0, 0.0)
+
+
+def test_of_costs_those_are_judged_that_are_not_the_machine_s():
+    cells = expect([row("a", run_of(0.5))], 1, [])
+    assert cells == {"a": {"trainable_parameters": Expected(100.0, 0.0), "flops_per_step": Expected(500.0, 5.0)}}
 
 
 def test_without_seeds_tolerance_is_half_the_interval():

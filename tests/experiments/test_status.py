@@ -48,12 +48,16 @@ def test_each_standing_is_told_from_the_others(runs):
 
 
 def test_what_is_left_goes_on_at_the_pace_so_far_or_takes_what_its_like_took(runs):
-    """By hand: 10 steps in 50 s, and 10 are left, so 50 s; the interrupted and the missing job as lora, 100 s; what
-    failed or cannot be planned is not waited for."""
+    """By hand: 10 steps in 50 s, and 10 are left, so 50 s; the interrupted and the missing job as lora, 100 s,
+    and so the one that failed once, which is tried again; what failed twice or cannot be planned is not waited for."""
     jobs = jobs_of(runs, source_digest())
-    assert [job.left for job in jobs] == [0, 0, 50, 100, 0, 100, 0]
+    assert [job.left for job in jobs] == [0, 0, 50, 100, 100, 100, 0]
     assert [job.share for job in jobs if job.share is not None] == [0.75, 0.25]
-    assert time_left(jobs) == 250
+    assert time_left(jobs) == 350
+    failed = next(run for run in runs if run.status == "failed")
+    record = json.loads((failed.folder / "result.json").read_text())
+    (failed.folder / "result.json").write_text(json.dumps(record | {"attempts": 2}))
+    assert time_left(jobs_of(runs, source_digest())) == 250
 
 
 def test_a_job_like_none_that_ended_leaves_the_time_open(tmp_path):
@@ -80,11 +84,22 @@ def test_the_program_names_jobs_and_says_by_its_status_whether_all_are_done(swee
     said = capsys.readouterr().out
     assert "strategy=lora" in said.splitlines()[0]  # what all share stands once
     assert "OutOfMemoryError: CUDA out of memory" in said
-    assert "1 done, 1 stale, 2 interrupted, 1 failed, 2 missing; 5 min 00 s left at the most" in said
+    assert "1 done, 1 stale, 2 interrupted, 1 failed, 2 missing; 6 min 40 s left at the most" in said
     assert main([str(sweep.parent.parent)]) == OPEN
     assert "mixed" in capsys.readouterr().out
     write_sweep(sweep.parent.parent, "whole", [("done", []), ("stale", [])])
     assert main([str(sweep.with_name("whole.json"))]) == 0
+
+
+def test_a_manifest_that_cannot_be_read_takes_a_line_and_the_others_are_told_of(sweep, capsys):
+    write_sweep(sweep.parent.parent, "whole", [("done", [])])
+    sweep.write_text("{")
+    assert main([str(sweep.parent)]) == OPEN
+    said = capsys.readouterr()
+    assert "whole" in said.out
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"status: {sweep}, line 1: damaged JSON")
+    assert main([str(sweep)]) == 1
 
 
 def test_a_folder_without_sweeps_is_refused(tmp_path, capsys):

@@ -14,7 +14,7 @@ import torch
 from experiments.config.compose import compose
 from experiments.config.leaves import flatten
 from experiments.runs.folder import RunFolder
-from experiments.runs.read import read_run
+from experiments.runs.read import Run, read_run
 from experiments.runs.result import done
 from experiments.tracking.sender import is_sent
 from experiments.tracking.upload import files_of
@@ -137,11 +137,18 @@ def test_lineage_names_what_was_used_and_what_was_made(lora, file):
 
 def test_runs_that_differ_in_their_seed_alone_share_a_row(lora):
     _, config, _ = lora
-    other = compose([*LORA, f"runs_dir={config['runs_dir']}", "seed=3"])
-    third = compose([*LORA, f"runs_dir={config['runs_dir']}", "head.tau=0.3"])
-    rows = {row_of(one, f"lora-graph-s{one['seed']}-0123456789ab") for one in (config, other)}
-    assert len(rows) == 1
-    assert row_of(third, "lora-graph-s0-0123456789ab") not in rows
+
+    def row(*words, **circumstances):
+        made = compose([*LORA, f"runs_dir={config['runs_dir']}", *words])
+        run = f"lora-graph-s{made['seed']}-0123456789ab"
+        return row_of(Run(run, "unfinished", None, words, made, provenance=circumstances))
+
+    few = ("few_shot=share", "datamodule.few_shot.draw=${seed}")
+    assert row() == row("seed=3") == row("seed=3", "tokens_per_chunk=4096")
+    assert row(*few) == row(*few, "seed=3")
+    others = [row(*few), row("head.tau=0.3"), row("datamodule.source.seed=7"), row("parents=[some-run]")]
+    others += [row(precision="bf16-mixed"), row(pretrained_digest={"backbone.path": "0123"})]
+    assert len({row(), *others}) == 1 + len(others)
 
 
 def test_a_resumed_run_keeps_its_id(tmp_path):

@@ -15,8 +15,9 @@ import pytest
 from experiments.runs.folder import RunFolder
 from experiments.runs.lifeline import SCHEDULER_SIGNALS
 from experiments.tracking import upload
-from experiments.tracking.sender import LOST, is_cut, is_sent, require_login
+from experiments.tracking.sender import LOST, is_cut, is_sent
 from experiments.upload import main
+from tests.experiments.bench import PATIENCE
 from tests.experiments.fabricated import write_run
 from tests.experiments.wandb_server import serving
 
@@ -82,18 +83,28 @@ def test_what_is_left_is_told_by_exit_status(tmp_path, monkeypatch, capsys):
     assert "1 were not sent" in capsys.readouterr().err
 
 
-def test_without_a_key_nothing_is_tried_and_one_line_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("experiments.upload.require_login", require_login)
-    monkeypatch.setenv("HOME", str(tmp_path))  # W&B keeps keys in .netrc
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+def test_without_a_key_nothing_is_tried_and_one_line_says_so(tmp_path):
     write_run(tmp_path, "lora-0")
     written(tmp_path, "lora-0", "20260101")
-    calls = sender(monkeypatch, SENDS)
-    assert main([str(tmp_path)]) == 1
-    assert capsys.readouterr().err.splitlines() == [
-        "upload: W&B has no key for its server; say `wandb login`, or set WANDB_API_KEY"
-    ]
-    assert calls == []
+    keyless = {name: value for name, value in os.environ.items() if name != "WANDB_API_KEY"}
+    keyless |= {"HOME": str(tmp_path), "WANDB_BASE_URL": "https://somewhere.example"}  # W&B keeps keys in .netrc
+    command = [sys.executable, "-m", "experiments.upload", str(tmp_path)]
+    done = subprocess.run(command, env=keyless, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        ["upload: W&B has no key for https://somewhere.example; say `wandb login`, or set WANDB_API_KEY"],
+    )
+    assert list((tmp_path / "lora-0").rglob("*.synced")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_key_is_known_whatever_mode_runs_are_in(tmp_path, mode):
+    """On a cluster where runs are kept offline, WANDB_MODE says so of every process."""
+    program = "from experiments.tracking.sender import require_login; require_login()"
+    keyed = os.environ | {"WANDB_API_KEY": "0" * 40, "WANDB_MODE": mode, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", program], env=keyed, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
 
 
 def test_runs_that_w_and_b_never_saw_are_refused(tmp_path, capsys):
