@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 CODE := datamodules lightning_modules experiments
 WORKERS ?= 2
 ROWS ?=
+COMPOSES := tests/house/test_every_yaml.py
 CHECKS := demo beauty movielens accuracy axis resume sweep tune ddp explain laws errors ci
 
 # Workers share the cores: one thread each, or they spin against each other.
@@ -24,7 +25,7 @@ demo: $(VENV)/.demo ## a table of seven recommenders on simulated data (minutes)
 	$(PY) -m experiments.demo
 
 test: first lint types imports ## everything that continuous integration runs
-	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not slow" tests
+	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --ignore=$(COMPOSES) tests
 
 test-all: first ## the tests that take minutes too
 	$(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist loadfile tests
@@ -37,7 +38,7 @@ first: $(VENV)/.test
 	$(PY) -m compileall -q $(CODE) tests benchmarks
 	$(ONE_THREAD) $(PY) -m pytest -q --collect-only tests > $(VENV)/collected.txt || { cat $(VENV)/collected.txt; exit 1; }
 	@tail -n 1 $(VENV)/collected.txt
-	$(ONE_THREAD) $(PY) -m pytest -q tests/house/test_every_yaml.py
+	$(ONE_THREAD) $(PY) -m pytest -q $(COMPOSES)
 
 lint: $(VENV)/.test ## ruff: rules and layout
 	$(PY) -m ruff check .

@@ -62,6 +62,7 @@ def test_dense_maths_on_a_gpu_forget_nothing(gpu_here):
     assert lies_there(loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["ours", "competent"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_step_on_a_gpu_forgets_nothing(real_data, gpu_here, strategy, loop):

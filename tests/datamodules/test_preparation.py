@@ -75,7 +75,7 @@ def told(p):
     return out, set(p.item_keys)
 
 
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("split", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("name", FILTERS)
 def test_preparation_equals_its_slow_twin(tmp_path, name, split):
     keys = [f"i{i}" for i in range(40)]

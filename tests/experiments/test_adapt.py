@@ -179,7 +179,6 @@ def test_the_wrong_task_and_texts_beyond_the_model_are_refused_before_training(t
     for words, said in (
         (["adaptation=causal"], "bert was not pretrained to say the next word"),
         (["text.max_tokens=500"], "text.max_tokens is 500, and tiny-bert reads 128"),
-        (["monitor=valid/ndcg@10"], "is not computed in validation"),
     ):
         made = planned(tmp_path, *words)
         made.folder.path.mkdir()

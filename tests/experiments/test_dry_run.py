@@ -62,6 +62,7 @@ def runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_sweep_is_foretold_by_what_ended_and_leaves_nothing(runs):
     told = train(runs, "-m", "experiment=popularity,oracle", "seed=0,1", "dry_run=true")
     assert told.returncode == 0, told.stderr

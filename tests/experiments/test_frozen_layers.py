@@ -93,7 +93,10 @@ def test_full_precision_has_no_error_to_record(tmp_path):
     assert list((tmp_path / "cache" / "states").glob("*.json")) == []
 
 
-@pytest.mark.parametrize("damage", [None, b"", b"{", b"[]", b"{}", b'{"largest_error": "x"}', b"\xff"])
+UNREADABLE = (b"", b"[]", b"{}", b'{"largest_error": "x"}', b"\xff")
+
+
+@pytest.mark.parametrize("damage", [None, b"{", *(pytest.param(one, marks=pytest.mark.slow) for one in UNREADABLE)])
 def test_a_lost_record_of_the_error_is_unknown_and_no_fault(damage, tmp_path):
     with pytest.warns(UserWarning, match="moved a state by up to"):
         data, _ = built(tmp_path, "frozen_states=float16")

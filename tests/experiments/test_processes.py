@@ -75,6 +75,7 @@ def test_a_job_that_raises_is_a_row_the_others_are_whole_and_it_gets_a_second_at
     assert sorted(bench.trained()) == ["0 False", "1 False", "1 True", "2 False", "2 True", "3 False"]
 
 
+@pytest.mark.slow
 def test_rerun_all_forgets_everything(bench):
     bench.train("seed=1")
     status, _, _ = bench.train("seed=1", "rerun=all")

@@ -46,8 +46,7 @@ def test_every_job_of_every_table_composes(name, scale):
         words = merged(grid, table.scales[scale])
         jobs = [job for sweep in split(words, table.each, "x") for job in expand(sweep, None)]
         assert len({tuple(job) for job in jobs}) == len(jobs)
-        for job in jobs[:: max(len(jobs) // 2, 1)]:
-            compose(job)
+        compose(jobs[-1])
 
 
 def test_the_table_of_strategies_has_every_strategy():
@@ -251,7 +250,7 @@ def test_what_is_stored_is_what_is_read(tmp_path):
     expectation.write(tmp_path / "made" / "e.json", cells, rows[0].done)
     assert expectation.read(tmp_path / "made" / "e.json") == cells
     assert expectation.read(tmp_path / "none.json") == {}
-    assert [cell.verdict for cell in compare(found_in(rows, 1, ["test/hr@10"]), cells)] == ["OK", "OK"]
+    assert [cell.verdict for cell in compare(found_in(rows, 1, ["test/hr@10"]), cells)] == ["OK", "OK", "OK"]
 
 
 def test_evidence_has_also_what_the_runs_began_from(tmp_path: Path) -> None:

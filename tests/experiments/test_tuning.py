@@ -123,6 +123,7 @@ def test_a_study_of_something_else_is_not_gone_on_with(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_tpe_finds_more_than_chance_does(tmp_path):
     """On a smooth function, over 40 trials each."""
     found = {}

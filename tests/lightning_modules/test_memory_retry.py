@@ -139,7 +139,7 @@ def test_a_checkpoint_keeps_the_smallest_chunks_of_all_processes(root, tiny_bert
 
 
 @pytest.mark.filterwarnings("ignore:memory ran out")
-@pytest.mark.parametrize("where", ["forward", "backward"])
+@pytest.mark.parametrize("where", ["forward", pytest.param("backward", marks=pytest.mark.slow)])
 def test_where_the_smallest_chunks_do_not_fit_the_settings_that_help_are_named(root, tiny_bert, where):
     ceiling = Ceiling(0, where)
     with pytest.raises(torch.OutOfMemoryError, match=rf"{LEAST_TOKENS} tokens: lower datamodule\.users_per_step"):

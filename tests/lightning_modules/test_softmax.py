@@ -94,7 +94,7 @@ def mean_gradient(scores, draws, corrected):
     return total / ROUNDS
 
 
-@pytest.mark.parametrize("draws", [20, 120])
+@pytest.mark.parametrize("draws", [20, pytest.param(120, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scores", [TRUTH, torch.zeros(ITEMS)], ids=["at rest", "elsewhere"])
 def test_with_log_q_the_sampled_gradient_is_the_full_one_but_for_noise(scores, draws):
     """The full gradient is softmax(scores) - softmax(TRUTH). The targets' own noise is about 1 / sqrt(rounds). Without

@@ -70,7 +70,10 @@ def forward_of(model: nn.Module, items: Items) -> Tensor:
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
 
-@pytest.mark.parametrize(("kind", "family"), CHANGES)
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [pytest.param(*pair, marks=() if pair[1] in ("bert", "llama") else pytest.mark.slow) for pair in CHANGES],
+)
 @torch.no_grad()
 def test_it_starts_as_the_model_moves_it_and_its_folder_opens_with_peft(
     kind: type, family: str, tiny_models: dict, token_items: Callable, tmp_path: Path
