@@ -186,7 +186,7 @@ def _number(value: float | None) -> str:
 def _expected(cell: Cell) -> str:
     if cell.expected is None:
         return NOTHING
-    spread = f" ± {cell.expected.tolerance:.4f}" if cell.expected.tolerance else ""
+    spread = f" ± {_number(cell.expected.tolerance)}" if cell.expected.tolerance else ""
     return _number(cell.expected.value) + spread
 
 

@@ -81,10 +81,17 @@ def save(made: Any, path: Path) -> None:
 
 
 def logarithmic(axes: Any) -> None:
-    """The x axis by factors, its ticks at 1, 2 and 5 of each power of ten and written as plain numbers."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    """The x axis by factors, its ticks at 1, 2 and 5 of each power of ten and written as plain numbers; where fewer
+    than two of these are in sight, at round numbers."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+    class Ticks(LogLocator):
+        def tick_values(self, vmin: float, vmax: float) -> Any:
+            found = super().tick_values(vmin, vmax)
+            in_sight = sum(vmin <= tick <= vmax for tick in found)
+            return found if in_sight > 1 else MaxNLocator(5).tick_values(vmin, vmax)
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_locator(Ticks(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
