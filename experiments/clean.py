@@ -1,7 +1,8 @@
 """Remove what no result needs, after saying what it is and asking.
 
     python -m experiments.clean                  # checkpoints of the last step of finished runs, leftovers of kills
-    python -m experiments.clean --unfinished     # also runs that failed or were interrupted and that no sweep names
+    python -m experiments.clean --unfinished     # also runs that failed or were interrupted and that no sweep names;
+                                                 # a search that is gone on with makes such trials anew
     python -m experiments.clean --caches         # also what can be made again: prepared corpora, tokens, frozen states
 
 A finished run keeps its result, its best checkpoint, its values per query and its log; studies of experiments.tune

@@ -35,7 +35,7 @@ def sentence(fault: ValueError | OSError) -> str:
     error of the file system we say the place and what can be done."""
     if isinstance(fault, ValueError) or fault.filename is None:
         return str(fault)
-    way_out = "give another folder (runs_dir and cache_dir say where runs and caches go), or make this one writable"
+    way_out = "give another folder (--out, or runs_dir and cache_dir for runs and caches), or make this one writable"
     return f"{fault.filename}: {(fault.strerror or 'cannot be used').lower()}; {way_out}"
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.faults import tell_warning
+from experiments.faults import INTERRUPTED, tell_warning
 from experiments.runs.folder import RunFolder
 from experiments.runs.lifeline import tie_to_parent
 from experiments.runs.result import done
@@ -69,7 +69,10 @@ def main() -> None:
     warnings.showwarning = tell_warning
     folder = RunFolder(Path(sys.argv[1]).absolute())
     with folder.occupy() if is_first() else nullcontext():
-        sys.exit(run(folder))
+        try:
+            sys.exit(run(folder))
+        except KeyboardInterrupt:  # outside of Lightning's loop; who started this says what it means
+            sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -60,11 +60,13 @@ def _pareto(runs: Sequence[Run], options: argparse.Namespace) -> None:
 
 
 def _curve(runs: Sequence[Run], options: argparse.Namespace) -> None:
-    require_known((*options.by, options.x, *options.pick), runs)
+    is_cost = any(options.x in run.cost for run in runs)
+    require_known((*options.by, *(() if is_cost else (options.x,)), *options.pick), runs)
+    keys = (*options.by, *(naming_keys(runs, options.pick) if is_cost else (options.x,)))
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(", ".join(label_of(run, options.by)), []).append(run)
-    lines = {name: _rows(members, (*options.by, options.x), options) for name, members in groups.items()}
+    lines = {name: _rows(members, keys, options) for name, members in groups.items()}
     draw_curve(lines, options.metric, options.x, options.out)
 
 
@@ -130,7 +132,8 @@ def _parser() -> argparse.ArgumentParser:
         add("--by", nargs="+", default=[], required=name == "curve", metavar="KEY", help="settings that name a row")
         add("--out", type=Path, required=True, metavar="FILE", help="ends in .png, .pdf or .svg")
         if name in ("curve", "heat"):
-            add("--x", required=True, metavar="KEY", help="a setting; of a curve one with numbers, or a cost")
+            what = "a setting" if name == "heat" else "a setting with numbers, or a cost such as seconds_per_epoch"
+            add("--x", required=True, metavar="KEY", help=what)
         if name == "heat":
             add("--y", required=True, metavar="KEY", help="another setting")
         if name == "wins":

@@ -27,6 +27,7 @@ from experiments.runs.words import own_words, shared_words
 from experiments.units import NOTHING, duration, share
 
 OPEN = 3
+DEFAULT = [Path("runs")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +69,8 @@ def _manifests(place: Path) -> list[Path]:
     if place.suffix == ".json":
         return [place]
     folder = place / "sweeps" if (place / "sweeps").is_dir() else place
+    if place not in DEFAULT and not place.exists():
+        raise DataError("no such file or folder", place)
     found = sorted(folder.glob("*.json"))
     if not found:
         raise DataError("holds no sweep's manifest; a sweep is made by -m", folder)
@@ -120,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         "paths",
         nargs="*",
         type=Path,
-        default=[Path("runs")],
+        default=DEFAULT,
         metavar="PATH",
         help="manifests, whose jobs are told one by one, or folders of runs, of which every sweep is (default: runs)",
     )

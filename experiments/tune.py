@@ -29,7 +29,7 @@ from experiments.runs.read import read_run
 from experiments.tuning.outcome import Row, show
 from experiments.tuning.own_files import replace_own, require_own
 from experiments.tuning.possible import require_possible
-from experiments.tuning.recipe import recipe, require_same
+from experiments.tuning.recipe import SEARCH_PATH, recipe, require_same
 from experiments.tuning.search import search
 from experiments.tuning.space import Space, space_of
 from experiments.tuning.study import SAMPLERS, SPENT, Asked, Study, studying
@@ -76,10 +76,17 @@ def write_best(study: Study, folder: Path) -> list[Path]:
         said = f"the best of {spent} by {by}" if len(best) == 1 else f"{by}: none of {spent} beats it in all of them"
         run = read_run(study.runs_dir / trial.user_attrs[SPENT])
         words = study.space.words(trial.params)
-        text = recipe(name, said, words, run)
+        text = recipe(name, said, (*words, *_beside(folder)), run)
         require_same(text, words, run)
         written[folder / f"{name}.yaml"] = text
     return replace_own(study.folder, written)
+
+
+def _beside(folder: Path) -> list[str]:
+    """What the command of a YAML in another folder than conf/experiment needs; Hydra looks in folders of that name."""
+    if folder.absolute() == CONF / "experiment" or folder.name != "experiment":
+        return []
+    return [f"{SEARCH_PATH}=[file://{folder.absolute().parent}]"]
 
 
 def _where_to_look(study: Study) -> str:
@@ -115,7 +122,7 @@ def _require_sense(options: argparse.Namespace) -> None:
     faults = [
         f"--objective {name}: settings are chosen by validation (valid/...) or cost (cost/...)"
         for name in options.objective
-        if not name.startswith(("valid/", COST))
+        if not name.startswith(("valid/", COST)) and "=" not in name
     ]
     if options.prune and (len(options.objective) > 1 or options.objective[0].startswith(COST)):
         faults.append("--prune: a run is judged by one metric of validation while it trains; give one objective")
@@ -128,6 +135,14 @@ def _require_sense(options: argparse.Namespace) -> None:
     faults += [
         f"{word}: the folder of a search is --runs-dir" for word in options.words if word.startswith("runs_dir=")
     ]
+    for key in sorted({*keys}):
+        faults += [
+            f"--rows {key}: {word} says it as well; leave it out of one"
+            for word in options.words
+            if word.startswith(f"{key}=")
+        ]
+    taken = [word for word in options.rows if "(" in word] + [name for name in options.objective if "=" in name]
+    faults += [f"{word}: stands behind --rows or --objective, which take it; words come first" for word in taken]
     if options.name and not re.fullmatch(r"[\w.-]+", options.name):
         faults.append(f"--name {options.name}: is the name of a file; letters, digits, '.', '-' and '_' are left")
     if options.trials < 1 or options.workers < 1:
@@ -159,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         default=str(CONF / "experiment"),
         metavar="FOLDER",
-        help="where the YAML goes (default: conf/experiment)",
+        help="where the YAML goes (default: conf/experiment); Hydra reads only folders called experiment",
     )
     return parser
 

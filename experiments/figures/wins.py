@@ -41,9 +41,9 @@ def shares(differences: np.ndarray) -> tuple[float, float, float]:
 
 def _panel(axes: Any, differences: np.ndarray, label: Label) -> None:
     ordered = np.sort(differences)
-    at = np.linspace(0, 100, len(ordered), endpoint=False)
+    at, steps = np.linspace(0, 100, len(ordered) + 1), np.append(ordered, ordered[-1])  # each query as wide as any
     for sign, colour in ((1, COLOURS[0]), (-1, COLOURS[5])):
-        axes.fill_between(at, np.where(sign * ordered > 0, ordered, 0), color=colour, linewidth=0, step="post")
+        axes.fill_between(at, np.where(sign * steps > 0, steps, 0), color=colour, linewidth=0, step="post")
     better, equal, worse = (f"{share:.0%}" for share in shares(differences))
     axes.set_title(f"{', '.join(label)}\nbetter {better}, equal {equal}, worse {worse}", fontsize=8)
     axes.set_xlabel("percent of queries")

@@ -57,8 +57,9 @@ def find_row(text: str, rows: Sequence[Row], keys: Sequence[str]) -> Label:
     matches = [row for row in rows if _matches(row.label, wanted, keys)]
     names = [",".join(row.label) for row in rows]
     if len(matches) != 1:
-        near = get_close_matches(text, names, n=3) or names
-        raise TableError(f"--reference '{text}' names {len(matches)} rows; rows are: {'; '.join(near)}")
+        near = get_close_matches(text, names, n=3)
+        told = f"nearest: {'; '.join(near)}" if near else f"rows are: {'; '.join(names)}"
+        raise TableError(f"--reference '{text}' names {len(matches)} rows; {told}")
     if not matches[0].done:
         raise TableError(f"--reference '{text}' names a row without a finished run; choose one of {'; '.join(names)}")
     return matches[0].label

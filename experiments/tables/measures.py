@@ -59,7 +59,8 @@ def measure(row: Row, metric: str) -> Measure | None:
         return None
     values = np.array([run.metrics[metric] for run in row.done], dtype=float)
     if len(values) >= ENOUGH_SEEDS:
-        return Measure(float(values.mean()), deviation=float(values.std(ddof=1)))
+        same = bool((values == values[0]).all())  # of which the mean is rounded, and then no value equals it
+        return Measure(float(values.mean()), deviation=0.0 if same else float(values.std(ddof=1)))
     if len(values) == 1 and metric in row.done[0].intervals:
         return Measure(float(values[0]), interval=row.done[0].intervals[metric])
     return Measure(float(values.mean()), interval=interval_over_queries(row, metric))

@@ -101,28 +101,28 @@ def _accuracy_cell(row: Row, column: Column) -> Cell:
 
 
 def _differences(content: Content, columns: Sequence[Column]) -> Iterator[Grid]:
-    """Against the named reference, else against each column's best row; nothing where nothing was compared."""
-    named = content.reference is not None
-    rows = []
-    for column in columns:
-        reference = content.reference if named else column.best
-        for label, found in (column.to_reference if named else column.to_best).items():
-            rows.append((*map(Cell, label), Cell(_name(reference or ())), Cell(column.metric), *_comparison(found)))
+    """Against the named reference, then against each column's best row where that is another; nothing where nothing was
+    compared."""
+    named, title = content.reference, "Paired differences"
+    if named is not None:
+        yield from _compared(title, content, [(column, named, column.to_reference) for column in columns])
+        title += " from the best"
+    others = [(column, column.best, column.to_best) for column in columns if column.best not in (None, named)]
+    yield from _compared(title, content, others)
+
+
+def _compared(
+    title: str, content: Content, columns: Sequence[tuple[Column, Label | None, Mapping[Label, Comparison]]]
+) -> Iterator[Grid]:
+    rows = [
+        (*map(Cell, label), Cell(_name(reference or ())), Cell(column.metric), *_comparison(one))
+        for column, reference, found in columns
+        for label, one in found.items()
+    ]
     if rows:
-        header = (
-            *content.keys,
-            "against",
-            "metric",
-            "seeds",
-            "difference",
-            "95% interval",
-            "effect",
-            "p",
-            "p (Holm)",
-            "p (t)",
-            "seen from",
-        )
-        yield Grid("Paired differences", header, tuple(rows), len(content.keys) + 2)
+        numbers = ("seeds", "difference", "95% interval", "effect", "p", "p (Holm)", "p (t)", "seen from")
+        header = (*content.keys, "against", "metric", *numbers)
+        yield Grid(title, header, tuple(rows), len(content.keys) + 2)
 
 
 def _comparison(found: Comparison) -> list[Cell]:

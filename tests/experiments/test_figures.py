@@ -77,6 +77,22 @@ def test_wins_and_losses_are_counted_by_query(tmp_path, drawn):
     assert panel.get_title(loc="left") == f"lora\nbetter {better:.0%}, equal {1 - better:.0%}, worse 0%"
 
 
+def test_every_user_is_drawn_the_best_among_them(tmp_path, drawn):
+    write_run(tmp_path, "full", [0.2, 0.2, 0.2, 0.2], strategy="full")
+    write_run(tmp_path, "lora", [0.1, 0.2, 0.2, 0.9], strategy="lora")
+    (panel,) = drawn("wins", tmp_path, "--by", "strategy", "--reference", "full").axes
+    better, worse = (np.concatenate([path.vertices for path in area.get_paths()]) for area in panel.collections)
+    assert (worse[:, 1].min(), better[:, 1].max()) == pytest.approx((-0.1, 0.7))
+    assert [np.ptp(area[area[:, 1] != 0, 0]) for area in (better, worse)] == [25, 25]
+
+
+def test_a_curve_runs_over_a_cost_too(tmp_path, drawn):
+    for name, strategy, seconds in (("a", "lora", 10.0), ("b", "full", 20.0)):
+        write_run(tmp_path, name, strategy=strategy, cost={"seconds_per_epoch": seconds, "trainable_share": 0.5})
+    axes = drawn("curve", tmp_path, "--by", "head", "--x", "seconds_per_epoch").axes[0]
+    assert sorted(axes.lines[0].get_xdata()) == [10.0, 20.0]
+
+
 def test_of_rows_with_unequal_seeds_what_both_have_is_compared(tmp_path, drawn):
     """Equal models are equal, though a mean over three seeds has other values than one seed."""
     for strategy, seeds in (("lora", 3), ("full", 1)):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import signal
 import threading
 from pathlib import Path
@@ -212,6 +213,19 @@ def test_with_several_objectives_each_setting_that_none_beats_is_written(tmp_pat
     paths = write_best(made, tmp_path / "out")
     assert [path.name for path in paths] == ["some-1.yaml", "some-2.yaml"]
     assert "none of 3 trials (random) beats it" in paths[0].read_text()
+
+
+def test_a_yaml_elsewhere_names_the_folder_in_which_hydra_finds_it(tmp_path):
+    made = study(tmp_path, ["head.temperature=0.1,0.2"])
+    trial = made.ask()
+    planned = plan_words(made.space.words(trial.params))
+    trial.set_user_attr("run", planned.folder.id)
+    write_run(tmp_path, planned.folder.id)
+    made.tell(trial, "complete", [0.1])
+    (path,) = write_best(made, tmp_path / "conf" / "experiment")
+    (line,) = [line for line in path.read_text().splitlines() if line.startswith("# command: ")]
+    _, _, _, *words = shlex.split(line.removeprefix("# command: "))
+    assert plan_words([*words, f"runs_dir={tmp_path}"]).folder.id == planned.folder.id
 
 
 @pytest.mark.slow

@@ -102,6 +102,11 @@ def test_a_manifest_that_cannot_be_read_takes_a_line_and_the_others_are_told_of(
     assert main([str(sweep)]) == 1
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
+    assert main([str(tmp_path / "elsewhere")]) == 1
+    assert capsys.readouterr().err == f"status: {tmp_path / 'elsewhere'}: no such file or folder\n"
+
+
 def test_a_folder_without_sweeps_is_refused(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     assert "holds no sweep's manifest" in capsys.readouterr().err
