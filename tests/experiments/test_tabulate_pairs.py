@@ -33,6 +33,22 @@ def test_rows_without_a_common_seed_are_not_tested_and_that_is_said(tmp_path, ca
     assert not any("Wilcoxon" in line for line in lines)
 
 
+def test_beside_a_named_row_the_best_is_compared_in_a_table_of_its_own(tmp_path, capsys):
+    """Every mark has its p somewhere; where the named row is the best, once."""
+    for name, shift in (("lora", 0.2), ("full", 0.1), ("frozen", 0.0)):
+        write_run(tmp_path, name, [value + shift for value in NDCG["b"]], name)
+
+    def against(reference):
+        lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10", "--reference", reference)
+        pairs = [line.split(" | ")[:2] for line in lines if "| test/ndcg@10 | 1 |" in line]
+        return [title for title in lines if title.startswith("**Paired")], [(a.strip("| "), b) for a, b in pairs]
+
+    titles, pairs = against("frozen")
+    assert titles == ["**Paired differences**", "**Paired differences from the best**"]
+    assert pairs == [("full", "frozen"), ("lora", "frozen"), ("frozen", "lora"), ("full", "lora")]
+    assert against("lora") == (["**Paired differences**"], [("frozen", "lora"), ("full", "lora")])
+
+
 def of_shares(root, second=0.2):
     """Two rows of other labels, of which the second knows of one cold item less."""
     write_run(root, "a", NDCG["a"], overrides=["x=a"], changes=few_labels(0.1))

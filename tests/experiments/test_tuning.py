@@ -221,7 +221,7 @@ def test_the_recipe_is_an_experiment_with_its_number(tmp_path):
         (["head.tau=interval(0,1)", "--rows", "strategy=full", "strategy=lora"], "strategy: stands twice"),
         (["head.tau=interval(0,1)", "runs_dir=elsewhere"], "is --runs-dir"),
         (["seed=range(0,9)", "--rows", "seed=1,2"], "--rows seed: seed=range(0,9) says it as well"),
-        (["--rows", "seed=1,2", "head.tau=interval(0,1)"], "head.tau=interval(0,1): stands behind --rows"),
+        (["head=dot", "--rows", "seed=1,2", "head.tau=interval(0,1)"], "head.tau=interval(0,1): stands behind --rows"),
         (
             ["head=dot", "--objective", "valid/hr@5", "seed=range(0,9)"],
             "seed=range(0,9): stands behind",
