@@ -171,7 +171,7 @@ def test_a_reference_is_found_by_value_or_by_key(tmp_path):
         with pytest.raises(TableError, match="names 2 rows"):
             find_row(several, rows, keys)
     assert find_row("lora", rows[1:3], keys) == ("lora", "a")  # as much of a label as it takes
-    with pytest.raises(TableError, match=r"'lora,c' names 0 rows; rows are: lora,"):
+    with pytest.raises(TableError, match=r"'lora,c' names 0 rows; nearest: lora,"):
         find_row("lora,c", rows, keys)
 
 
