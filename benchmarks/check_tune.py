@@ -40,10 +40,12 @@ def main() -> int:
     options = parser.parse_args()
     check = Check("Does a search that is killed end with the asked trials and the same best?")
     with tempfile.TemporaryDirectory() as folder:
-        how = ["--trials", str(options.trials), "--workers", "1", "--name", "search", "--prune", "--out", folder]
+        how = ["--trials", str(options.trials), "--workers", "1", "--name", "search", "--prune"]
         words = [*WORDS, f"cache_dir={folder}/cache", *how]
-        alone = run("experiments.tune", [*words, "--runs-dir", f"{folder}/alone"])
-        killed_words = [*words, "--runs-dir", f"{folder}/killed"]
+        alone_words, killed_words = (
+            [*words, "--runs-dir", f"{folder}/{one}", "--out", f"{folder}/{one}-yaml"] for one in ("alone", "killed")
+        )
+        alone = run("experiments.tune", alone_words)
         chance = random.SystemRandom()
         for number in range(1, options.kills + 1):
             after = chance.uniform(0.1, 0.6) * alone.seconds

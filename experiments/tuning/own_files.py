@@ -19,7 +19,9 @@ def require_own(study: Path, folder: Path, name: str) -> None:
         path for path in sorted(folder.glob("*.yaml")) if numbered.fullmatch(path.stem) and path.absolute() not in own
     ]
     if others:
-        raise ConfigError([f"--name: {others[0]} is there and no search of that name wrote it; give another name"])
+        raise ConfigError(
+            [f"--name: {others[0]} is there and no search of that name here wrote it; remove it, or give another name"]
+        )
 
 
 def replace_own(study: Path, texts: Mapping[Path, str]) -> list[Path]:

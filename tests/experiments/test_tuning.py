@@ -269,7 +269,7 @@ def test_a_search_takes_the_place_of_its_own_files_and_of_no_others(tmp_path):
     assert replace_own(study_, {out / "found.yaml": "only\n"}) == [out / "found.yaml"]
     assert sorted(path.name for path in out.iterdir()) == ["found.yaml", "lora.yaml"]
     require_own(study_, out, "found")
-    with pytest.raises(ConfigError, match=r"lora.yaml is there and no search of that name wrote it"):
+    with pytest.raises(ConfigError, match=r"lora.yaml is there and no search of that name here wrote it"):
         require_own(study_, out, "lora")
     (tmp_path / "other").mkdir()
     with pytest.raises(ConfigError, match=r"found.yaml is there"):
