@@ -83,9 +83,9 @@ def waste_of(root: Path, unfinished: bool, caches: bool) -> list[Waste]:
         *(_of_run("last checkpoints of finished runs", folder, "last.ckpt", _is_done) for folder in idle),
         *(Waste("runs thrown away halfway", path, owner.hold) for path, owner in _aside(root)),
         *(Waste("half-written files", path, partial(lease, path / "owner", wait=False)) for path in abandoned(root)),
-        # A launcher keeps there what its jobs read.
-        Waste("Hydra's own records", root / "sweeps" / ".hydra", partial(_unread, root), lambda: not claimed(root)),
     ]
+    if not busy:  # a launcher keeps there what its jobs read
+        found.append(Waste("Hydra's own records", root / "sweeps" / ".hydra", partial(_unread, root)))
     if unfinished:
         found += [_of_run("failed and interrupted runs of no sweep", folder, "", _is_lost) for folder in idle]
     if caches:
@@ -119,7 +119,7 @@ def _aside(root: Path) -> list[tuple[Path, RunFolder]]:
 @contextmanager
 def _unread(root: Path) -> Iterator[None]:
     if claimed(root):
-        raise LeaseTaken(f"jobs read the caches of {root}")
+        raise LeaseTaken(f"jobs read what lies in {root}")
     yield
 
 

@@ -99,7 +99,7 @@ def understood(words: Sequence[str]) -> Request:
     out = Path(said.get("out", f"{folders['runs_dir']}/tables/{table.name}-{scale}"))
     own = tuple(word for word in words if word.partition("=")[0] not in (*mine, *FOLDERS))
     own += tuple(f"{key}={folder}" for key, folder in folders.items())
-    dry_run = said.get("dry_run", "").replace("false", "")
+    dry_run = "" if said.get("dry_run") in (None, "false") else said["dry_run"]
     return Request(table, scale, int(workers), out, said.get("record") == "true", dry_run, own)
 
 

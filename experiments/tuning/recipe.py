@@ -77,9 +77,9 @@ def _header(name: str, words: Sequence[str], run: Run) -> list[str]:
         if metric in run.metrics and metric in run.intervals
     )
     commit = str(run.provenance.get("commit") or "none")[:7] + (" with changes" if run.provenance.get("dirty") else "")
-    hydras = [word for word in words if word.startswith("hydra.")]
+    beside = [word for word in words if word.startswith("hydra.")]
     found = {
-        "command": shlex.join(["python", "-m", "experiments.train", f"experiment={name}", *hydras]),
+        "command": shlex.join(["python", "-m", "experiments.train", f"experiment={name}", *beside]),
         "hardware": str(run.provenance.get("hardware")),
         "time": duration(run.cost.get("seconds")),
         "expected": expected,

@@ -261,6 +261,13 @@ def test_evidence_has_also_what_the_runs_began_from(tmp_path: Path) -> None:
     assert {path.stem for path in (tmp_path / "kept" / "runs").iterdir()} == {"adapted", "head", "lora"}
 
 
+def test_evidence_of_runs_that_the_table_no_longer_has_goes(tmp_path):
+    lora, full = (read_run(write_run(tmp_path, name)) for name in ("lora", "full"))
+    keep_evidence([lora, full], tmp_path / "kept")
+    keep_evidence([full], tmp_path / "kept")
+    assert [path.name for path in (tmp_path / "kept" / "runs").iterdir()] == ["full.json"]
+
+
 def test_evidence_says_nothing_of_the_machine_that_it_was_made_on(tmp_path):
     place = tmp_path / "runs"
     folders = {"data_dir": f"{tmp_path}/corpora", "runs_dir": str(place), "cache_dir": f"{place}/cache"}
