@@ -86,3 +86,19 @@ def test_validation_of_some_users_is_not_paired_with_that_of_others(tmp_path, ca
     lines = table(capsys, tmp_path, "--by", "x", "--metrics", "valid/ndcg@10")
     assert any("in valid/ndcg@10 nothing was tested" in line for line in lines)
     assert "**" not in row(lines, "a") + row(lines, "b")
+
+
+def test_seeds_that_are_not_the_same_in_all_rows_are_named_with_how_many_have_them(tmp_path, capsys):
+    for name, seeds in (("lora", 3), ("full", 1), ("frozen", 1)):
+        for seed in range(seeds):
+            write_run(tmp_path, f"{name}-{seed}", NDCG["a"], name, seed)
+    lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10")
+    assert any("Seeds: 0 (2 rows); 0, 1, 2 (1 row)." in line for line in lines)
+
+
+def test_seconds_of_one_thread_and_of_two_are_said_not_to_compare(tmp_path, capsys):
+    for name, threads in (("lora", 1), ("full", 2)):
+        write_run(tmp_path, name, NDCG["a"], name, provenance={"hardware": "a machine", "threads": threads})
+    lines = table(capsys, tmp_path, "--metrics", "test/ndcg@10")
+    (said,) = [line for line in lines if line.startswith("- Cost was measured")]
+    assert "(a machine, 1 thread; a machine, 2 threads)" in said
