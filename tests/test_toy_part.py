@@ -66,6 +66,7 @@ def _require_toys(built: dict) -> None:
     assert built["loss"] > 0
 
 
+@pytest.mark.slow
 def test_a_part_inside_the_repository(repository, tmp_path):
     for folder in ("conf", "datamodules", "lightning_modules", "experiments"):
         shutil.copytree(repository / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -73,7 +74,6 @@ def test_a_part_inside_the_repository(repository, tmp_path):
     _require_toys(_built(tmp_path, [tmp_path]))
 
 
-@pytest.mark.slow
 def test_a_part_outside_the_repository(repository, tmp_path):
     _write_parts(tmp_path / "conf", tmp_path, package="plugin_of_mine")
     search = f"hydra.searchpath=[file://{tmp_path / 'conf'}]"

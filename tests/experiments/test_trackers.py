@@ -84,6 +84,7 @@ def _store(tmp_path: Path):
     return client, client.search_runs([experiment.experiment_id])
 
 
+@pytest.mark.slow
 def test_mlflow_keeps_both_attempts_in_one_run_of_the_shared_database(tmp_path, monkeypatch):
     _needs("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

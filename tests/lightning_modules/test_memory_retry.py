@@ -91,7 +91,7 @@ def fitted(root, bert, *callbacks, **settings):
     return {name: p.detach().clone() for name, p in module.named_parameters()}, module.model.encoder
 
 
-@pytest.mark.parametrize("where", ["forward", "backward"])
+@pytest.mark.parametrize("where", ["forward", pytest.param("backward", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("since", "settings"),
     [
@@ -161,6 +161,7 @@ def test_a_model_that_encodes_no_text_in_a_step_does_not_try_smaller_chunks(read
         trainer().fit(module, datamodule=data)
 
 
+@pytest.mark.slow
 def test_of_several_processes_none_repeats_its_backward_pass_alone(root, tiny_bert, monkeypatch):
     monkeypatch.setattr(memory_retry, "place", lambda: (0, 2))
     ceiling = Ceiling(300, "backward")

@@ -113,7 +113,7 @@ def run(root: Path, folder: Path, tiny_bert: Path, case: dict[str, Any], extra: 
         pytest.param(1, 0, 1, False, marks=pytest.mark.slow),
         (3, 0, 1, True),
         pytest.param(8, 0, 1, False, marks=pytest.mark.slow),
-        (11, 0, 2, False),
+        pytest.param(11, 0, 2, False, marks=pytest.mark.slow),
         pytest.param(13, 2, 1, False, marks=pytest.mark.slow),
     ],
 )

@@ -16,7 +16,7 @@ from tests.lightning_modules.strategies import pairs
 from tests.lightning_modules.strategies.test_contract import REFUSED
 
 WORLD = SimulatorSource(users=24, items=20, events=6, seed=4)
-FIRST = [(name, "bert") for name in ("adalora", "top_k_gradual", "vera", "compacter", "prefix", "side", "iisan")]
+FIRST = [(name, "bert") for name in ("adalora", "top_k_gradual", "vera", "prefix", "side", "iisan")]
 """Those that remember, begin later, share tensors or hold them outside the layers; the others are many, so slow."""
 SUPPORTED = [pair for pair in pairs.PAIRS if pair not in REFUSED]
 EVERY_FAMILY = [
