@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.runs.lifeline import tied
 from experiments.runs.provenance import ROOT
 
 BASELINES = (
@@ -70,7 +71,8 @@ def call(name: str, words: Sequence[str]) -> str:
     """Show the command, run it with its output passed through, and return its last line."""
     print("$ " + shlex.join(["python", "-m", name, *words]), flush=True)
     last = ""
-    with subprocess.Popen([sys.executable, "-m", name, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-m", name, *words]
+    with subprocess.Popen(command, cwd=ROOT, env=tied(), stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for line in child.stdout:
             print(line, end="", flush=True)

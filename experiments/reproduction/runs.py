@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.config.hardware import cores
 from experiments.reproduction.spec import Again, TableSpec
+from experiments.runs.lifeline import tied
 from experiments.runs.plan import plan_words
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_sweep
@@ -164,6 +165,6 @@ def _train(words: Sequence[str], workers: int, **how: Any) -> subprocess.Complet
     """Announced, in the clone, with one worker's share of the machine's cores."""
     print("$ " + shlex.join(["python", "-m", "experiments.train", *words]), flush=True)
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(cores() // workers, 1))
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    environment = tied() | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     command = [sys.executable, "-m", "experiments.train", *words]
     return subprocess.run(command, cwd=ROOT, env=environment, text=True, **how)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from experiments.config.hardware import cores
-from experiments.runs.lifeline import VARIABLE, deaf, without_scheduler_signals
+from experiments.runs.lifeline import deaf, tied, without_scheduler_signals
 from experiments.runs.provenance import ROOT
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -86,8 +86,7 @@ def environment(threads: int, gpus: tuple[str, ...]) -> dict[str, str]:
     made = {
         **dict.fromkeys(THREADS, str(threads)),
         **WAITING,
-        **os.environ,
-        VARIABLE: str(os.getpid()),
+        **tied(),
         "PYTHONPATH": path,
     }
     made["PYTHONUNBUFFERED"] = "1"

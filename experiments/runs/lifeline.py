@@ -43,6 +43,11 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def tied() -> dict[str, str]:
+    """The environment of a child that calls `tie_to_parent`."""
+    return os.environ | {VARIABLE: str(os.getpid())}
+
+
 def deaf() -> bool:
     """Whether children of this process do not hear the scheduler: within a job that submitit gave to Slurm."""
     return os.environ.get("SUBMITIT_EXECUTOR") == "slurm"

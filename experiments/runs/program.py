@@ -14,6 +14,7 @@ from experiments.config.compose import as_config_error
 from experiments.faults import INTERRUPTED, sentence
 from experiments.runs.attempt import attempt
 from experiments.runs.launchers import find_plugins, jobs_at_a_time
+from experiments.runs.lifeline import tie_to_parent
 from experiments.runs.outlook import foretell
 from experiments.runs.plan import plan
 
@@ -50,6 +51,7 @@ def _parallel(settings: DictConfig) -> int:
 def run_program(task: Callable[[], object]) -> None:
     """Call what `hydra.main` made. Hydra is asked to raise, so that a misspelt override reads like every other
     fault."""
+    tie_to_parent()  # where a program that makes a whole table started this one
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_plugins()
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them first

@@ -101,6 +101,15 @@ def test_what_trains_nothing_is_level_beside_the_points(tmp_path, drawn):
         assert bands(axes) == [pytest.approx((0.25, 0.75))]
 
 
+def test_memory_and_time_have_panels_of_their_own(tmp_path, drawn):
+    cost = {"trainable_share": 0.5, "peak_memory_bytes": 3 * 2**30, "seconds_per_epoch": 7.0}
+    write_run(tmp_path, "lora", cost=cost)
+    panels = drawn("pareto", tmp_path).axes
+    places = [next(tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "o") for axes in panels]
+    assert places == [(0.5,), (3.0,), (7.0,)]
+    assert [axes.get_xlabel() for axes in panels][1:] == ["peak memory, GiB", "seconds an epoch"]
+
+
 def test_a_run_that_ranks_nothing_is_left_out_and_named(tmp_path, drawn, capsys):
     write_run(tmp_path, "lora")
     config = {"adaptation": {"_target_": "lightning_modules.adaptations.masked.MaskedAdaptation"}, "seed": 0}

@@ -101,6 +101,20 @@ def test_a_killed_parent_takes_its_child_and_its_ranks_along_and_the_run_resumes
     assert bench.trained() == ["0 False", "0 True", "0 True"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_reproduction_takes_its_sweeps_along(bench, end):
+    (bench.here / "hold").touch()
+    place = (f"runs_dir={bench.here / 'runs'}", f"cache_dir={bench.here.parent / 'cache'}")
+    table = bench.start("table=strategies_ml100k", "scale=smoke", *place, module="reproduce")
+    pid = int(bench.wait_for("pid-0"))
+    between = set(bench.processes()) - {pid, table.pid}
+    table.send_signal(end)
+    table.communicate(timeout=PATIENCE)
+    assert between != set()
+    assert [_gone(process) for process in (pid, *between)] == [True] * (1 + len(between))
+
+
 def test_an_interrupted_parent_ends_its_child_first_and_counts_no_failure(bench):
     (bench.here / "hold").touch()
     parent = bench.start(*bench.words())

@@ -189,6 +189,20 @@ def test_quoted_rows_are_sorted_and_filtered_below_ours(browser, tmp_path, monke
     tab.close()
 
 
+def test_the_folded_table_sorts_by_number_too(browser, tmp_path):
+    assert main([str(three_seeds(tmp_path)), "--by", "strategy", "--out", str(tmp_path / "page.html")]) == 0
+    tab = browser.new_page()
+    tab.goto((tmp_path / "page.html").as_uri())
+    folded = tab.locator("#results details", has_text="Paired differences").first
+    folded.locator("summary").click()
+    by, differences = folded.locator("th", has_text=re.compile("^difference$")), folded.locator("tbody td:nth-child(5)")
+    by.locator("button").click()
+    assert differences.all_inner_texts() == ["-0.2778", "-0.2500"]  # as words they stand the other way round
+    by.locator("button").click()
+    assert differences.all_inner_texts() == ["-0.2500", "-0.2778"]
+    tab.close()
+
+
 def test_a_link_to_a_run_opens_it(shown):
     place = shown.locator("#run-lora-1")
     assert place.get_attribute("open") is None
