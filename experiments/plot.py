@@ -24,9 +24,9 @@ from experiments.figures.wins import draw_wins
 from experiments.runs.read import Run
 from experiments.tables.collect import collect
 from experiments.tables.comparable import find_row, require_comparable, some, without_unmeasured
-from experiments.tables.measures import require_metrics
+from experiments.tables.measures import asked_by_labels, require_metrics
 from experiments.tables.picking import pick
-from experiments.tables.rows import Row, label_of, make_rows, naming_keys, require_known
+from experiments.tables.rows import Row, TableError, label_of, make_rows, naming_keys, require_known
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ def plot(options: argparse.Namespace) -> None:
     if unmeasured:
         print(f"left out, finished without {options.metric}: {some(unmeasured)}", file=sys.stderr)
     require_comparable(runs)
+    if asked_by_labels([run for run in runs if run.status == "done"], options.metric):
+        raise TableError(f"these runs have different labels, so {options.metric} is of other queries in each")
     KINDS[options.kind].draw(runs, options)
     print(options.out)
 

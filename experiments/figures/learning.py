@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.config.leaves import look_up
 from experiments.figures.points import name_of
 from experiments.figures.style import figure, look, name_rows
 from experiments.runs.read import Run
+from experiments.tables.measures import LABELS
 from experiments.tables.rows import Row, TableError
 
 BAND = "from the lowest seed to the highest"
@@ -35,7 +37,9 @@ def draw_learning(rows: Sequence[Row], metric: str, path: Path) -> None:
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.set_title(f"Bands: {BAND}", fontsize=8)
+        labels = [look_up(run.config, LABELS) for row in rows for run in row.done]
+        other = "; rows of other labels may be asked other users" if any(one != labels[0] for one in labels) else ""
+        axes.set_title(f"Bands: {BAND}{other}", fontsize=8)
         name_rows(made, axes)
 
 

@@ -38,8 +38,9 @@ class Level:
 
 
 def name_of(row: Row) -> str:
-    """Its label, else the id of its first run."""
-    return ", ".join(part for part in row.label if part != NOTHING) or row.done[0].id
+    """Its label without what says nothing at its end, so that no two rows have one name; else the first run's id."""
+    said = [place for place, part in enumerate(row.label, 1) if part != NOTHING]
+    return ", ".join(row.label[: said[-1]]) if said else row.done[0].id
 
 
 def points_of(rows: Sequence[Row], metric: str, x: str) -> list[Point]:

@@ -8,22 +8,24 @@ import numpy as np
 
 from experiments.figures.points import name_of
 from experiments.figures.style import figure, look, name_rows
+from experiments.tables.measures import POPULARITY, asked_by_labels
 from experiments.tables.rows import Row, TableError
 
 KINDS = {"history_": "events in the history", "": "popularity of the answer"}
-POPULARITY = ("cold", "tail", "middle", "head")
 
 
 def draw_slices(rows: Sequence[Row], metric: str, path: Path) -> None:
     """A panel for each kind of slice, a marker for each row, averaged over seeds, a line from the lowest seed to the
-    highest. Under each slice stands how many queries the first row has there. Raises `TableError` where runs have no
-    slices of the metric."""
+    highest. Under each slice stands how many queries the first row has there. Where rows have
+    different labels, slices of popularity are of other queries in each, and left out. Raises `TableError` where runs
+    have no slices of the metric."""
     split, _, name = metric.partition("/")
     done = [row for row in rows if row.done]
     keys = [key.split("/") for row in done for key in row.done[0].metrics]
     known = list(dict.fromkeys(key[1] for key in keys if len(key) == 3 and (key[0], key[2]) == (split, name)))
     history = [slice_ for slice_ in known if slice_.startswith("history_")]
-    popular = [slice_ for slice_ in POPULARITY if slice_ in known]
+    runs = [run for row in done for run in row.done]
+    popular = [one for one in POPULARITY if one in known and not asked_by_labels(runs, one)]
     panels = [(title, some) for title, some in zip(KINDS.values(), (history, popular), strict=True) if some]
     if not panels:
         raise TableError(f"no finished run has slices of {metric}")

@@ -11,7 +11,7 @@ from experiments.config.ranker import trains
 from experiments.runs.read import Run
 from experiments.tables.columns import Column
 from experiments.tables.measures import ENOUGH_SEEDS
-from experiments.tables.rows import SEED, Row, following, stem_of
+from experiments.tables.rows import PRETRAINED, SEED, Row, differing, following, stem_of
 from experiments.tables.statistics import LEVEL, POWER, Comparison
 from experiments.units import accuracy
 
@@ -36,6 +36,7 @@ SETTINGS = (
     ("epochs at most", "trainer.max_epochs"),
     ("steps at most", "trainer.max_steps"),
     ("patience", "callbacks.early_stopping.patience"),
+    ("epoch chosen by", "monitor"),
 )
 """What the caption states of a configuration, in this order, as (word, path)."""
 
@@ -45,10 +46,8 @@ def caption(
 ) -> tuple[str, ...]:
     """Sentences: settings that all rows share, those in which they differ (but for `keys`, by which rows are named),
     what they begin from, the spread, and the tests."""
-    sentences = [*_settings(rows, keys), *_beginnings(rows), *_spread(rows)]
-    if any(column.to_best or column.to_reference for column in columns):
-        sentences.append(_test(columns, reference))
-    return tuple(sentences)
+    settings = (*_settings(rows, keys), *_beginnings(rows), *_spread(rows))
+    return (*settings, *_emphasis(columns), *_test(columns, reference))
 
 
 def describe(node: Any, path: str = "", of_seed: Container[str] = ()) -> str:
@@ -79,10 +78,20 @@ def _settings(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[str]:
     named = {*keys, *(word for word, path in SETTINGS if path in keys)}
     equal = [f"{word} {values[0]}" for word, values in stated if values and len(set(values)) == 1 and values[0]]
     varied = [word for word, values in stated if len(set(values)) > 1 and word not in named]
+    varied += _unstated([run for run, _ in runs], keys)
     if equal:
         yield f"Equal in {among}: " + "; ".join(equal) + "."
     if varied:
         yield f"Not equal in {among}: " + ", ".join(varied) + "."
+
+
+def _unstated(runs: Sequence[Run], keys: Sequence[str]) -> list[str]:
+    """What else differs, by its path: steps accumulated, clipping, the number of processes."""
+    stated = (*keys, *(path for _, path in SETTINGS), *STATED_OTHERWISE)
+    paths = [path for path in differing(runs) if not any(f"{path}.".startswith(f"{part}.") for part in stated)]
+    parts = {path for path in paths if any(other.startswith(f"{path}.") for other in paths)}
+    whole = [path for path in paths if not any(path.startswith(f"{part}.") for part in parts)]
+    return [path for path in whole if path.rpartition(".")[2] != "dropout"]
 
 
 def _state(run: Run, path: str, of_seed: Container[str]) -> str:
@@ -119,6 +128,7 @@ BESIDE: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("precision", _precision),
 )
 """What the caption states beside SETTINGS, as (word, what it is of a run)."""
+STATED_OTHERWISE = ("backbone", PRETRAINED, "language_model_lr", "precision", "parents")
 
 
 def _beginnings(rows: Sequence[Row]) -> Iterator[str]:
@@ -143,15 +153,33 @@ def _spread(rows: Sequence[Row]) -> Iterator[str]:
         yield "In brackets: 95% percentile bootstrap interval over queries."
 
 
-def _test(columns: Sequence[Column], reference: str) -> str:
-    comparisons = max(len(column.to_best) for column in columns)
+def _emphasis(columns: Sequence[Column]) -> Iterator[str]:
+    if any(len(column.measures) > 1 and column.ranking for column in columns):
+        yield "Best bold, second underlined."
+
+
+def _test(columns: Sequence[Column], reference: str) -> Iterator[str]:
+    """Each set of rows against one other row is a family of its own for the correction."""
+    families = {
+        "the best row of each column": max((len(column.to_best) for column in columns), default=0),
+        reference: max((len(column.to_reference) for column in columns), default=0),
+    }
+    made = {against: number for against, number in families.items() if number}
+    if not made:
+        return
+    corrected = " and ".join(f"the {_comparisons_of(number)} against {against}" for against, number in made.items())
     queries = " or ".join(map(str, dict.fromkeys(column.queries for column in columns if column.queries)))
-    against = "the best row of each column" + (f", and against {reference}" if reference else "")
-    return (
-        f"Best bold, second underlined. Wilcoxon's signed-rank test over {queries} queries (of each the mean over the "
-        f"seeds that both rows have: {_seeds(columns)}) against {against}, Holm-corrected for the {comparisons} "
-        f"comparison{'s' * (comparisons != 1)} of a column, level {LEVEL}. {_power(columns)}"
-    )
+    yield (
+        f"Wilcoxon's signed-rank test over {queries} queries (of each the mean over the seeds that both rows have: "
+        f"{_seeds(columns)}), Holm-corrected in each column for {corrected}, level {LEVEL}. {_power(columns)}"
+    ).rstrip()
+    untested = [column.metric for column in columns if len(column.measures) > 1 and not _comparisons(column)]
+    if untested:
+        yield f"Not tested: {', '.join(untested)}."
+
+
+def _comparisons_of(number: int) -> str:
+    return f"{number} comparison{'s' * (number != 1)}"
 
 
 def _power(columns: Sequence[Column]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.direction import sign_of
 from experiments.tables.grid import Emphasis
-from experiments.tables.measures import Measure, answers, asked_alike, measure
+from experiments.tables.measures import Measure, answers, asked_alike, asked_by_labels, measure
 from experiments.tables.rows import Label, Row
 from experiments.tables.statistics import Comparison, Seeds, compare
 
@@ -45,7 +45,8 @@ def make_column(rows: Sequence[Row], metric: str, reference: Label | None, paire
     rounded = {label: round(value.mean, 12) for label, value in measures.items()}  # the order of seeds moves the last
     means = sorted(set(rounded.values()), reverse=sign_of(metric) > 0)
     ranking = tuple(tuple(label for label, mean in rounded.items() if mean == one) for one in means)
-    values = _by_seed([row for row in rows if row.label in measures], metric) if paired else None
+    shown = [row for row in rows if row.label in measures]
+    values = _by_seed(shown, metric) if paired else None
     if values is None:
         return Column(metric, measures, (), None, {}, {}, unlike=paired)
     best = ranking[0][0] if ranking else None
@@ -66,6 +67,8 @@ def _by_seed(rows: Sequence[Row], metric: str) -> dict[Label, Seeds] | None:
     found = {row.label: kept for row in rows if (kept := answers(row, metric))}
     everything = [one for kept in found.values() for one in kept]
     if everything and not asked_alike(everything, metric):
+        return None
+    if not everything and asked_by_labels([run for row in rows for run in row.done], metric):
         return None
     return {label: {one.run.seed: one.values for one in kept} for label, kept in found.items()}
 

@@ -1,7 +1,7 @@
 """Columns of cost: what a row took, averaged over its seeds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from experiments.tables.grid import Cell
@@ -37,6 +37,8 @@ COSTS = {
 }
 """By the word of the command line."""
 
+OF_A_BATCH = "flops"
+"""Counted in the first step, whose batch the seed draws: averaged over the seeds that all rows have, if any."""
 TPME = "tpme"
 USUAL = ("trainable", "share", "memory", "epoch", "queries", "checkpoint")
 WEIGHTS = {"seconds_per_epoch": 0.45, "trainable_parameters": 0.1, "peak_memory_bytes": 0.45}
@@ -59,7 +61,13 @@ def headers(names: Sequence[str]) -> list[str]:
 def cost_cells(rows: Sequence[Row], names: Sequence[str]) -> dict[Label, list[Cell]]:
     """Each row's cells; "-" where its runs have no such number (a popularity ranking has no epochs)."""
     compared = tpme(rows) if TPME in names else {}
-    return {row.label: [_cell(row, name, compared.get(row.label)) for name in names] for row in rows}
+    alike = _of_common_seeds(rows)
+    return {
+        row.label: [
+            _cell(alike[row.label] if name == OF_A_BATCH else row, name, compared.get(row.label)) for name in names
+        ]
+        for row in rows
+    }
 
 
 def tpme(rows: Sequence[Row]) -> dict[Label, Value]:
@@ -84,6 +92,14 @@ def mean_cost(row: Row, key: str) -> Value:
     """Over the row's finished runs that have the number."""
     known = [value for run in row.done if (value := run.cost.get(key)) is not None]
     return sum(known) / len(known) if known else None
+
+
+def _of_common_seeds(rows: Sequence[Row]) -> dict[Label, Row]:
+    """The rows with their runs of the seeds that all others have too; unchanged where there is no such seed."""
+    seeds = [{run.seed for run in row.done} for row in rows if row.done]
+    common = set.intersection(*seeds) if seeds else set()
+    kept = {row.label: tuple(run for run in row.done if run.seed in common) for row in rows}
+    return {row.label: replace(row, done=kept[row.label] or row.done) for row in rows}
 
 
 def _cell(row: Row, name: str, compared: Value) -> Cell:

@@ -10,14 +10,17 @@ SPREADS = {1: ("sd",), 2: ("low", "high")}
 
 
 def csv_text(report: Report) -> str:
-    """The first table alone, as RFC 4180 has it. A measured column is followed by its deviation over seeds or the ends
-    of its interval, and by its marks; caption and footnotes are left out, but for where quoted rows stand."""
+    """The first table alone, as RFC 4180 has it. Names are followed by their row's marks (dirty, stale, jobs lost),
+    a measured column by its deviation over seeds or the ends of its interval, and by its marks; caption and footnotes
+    are left out, but for where quoted rows stand."""
     grid = report.grids[0]
     columns = [[row[place] for row in grid.rows] for place in range(len(grid.header))]
     parts = [
         _part(name, cells, place < grid.names)
         for place, (name, cells) in enumerate(zip(grid.header, columns, strict=True))
     ]
+    marks = [[" ".join(cell.marks)] for cell in columns[grid.names - 1]]
+    parts.insert(grid.names, (["row marks"], marks))
     if grid.quoted:
         parts.append((["quoted from"], [[""]] * grid.measured + [[source] for source in grid.quoted]))
     file = io.StringIO()

@@ -18,6 +18,8 @@ ENOUGH_SEEDS = 3
 """From this many seeds on a deviation over seeds is stated; below it, an interval over queries."""
 
 COLD, VALIDATION = "cold", "valid"
+POPULARITY = (COLD, "tail", "middle", "head")
+"""Slices by how many labels an item has, rarest first."""
 LABELS = "datamodule.few_shot"
 """What of a configuration says which labels there are."""
 
@@ -103,6 +105,12 @@ def asked_alike(found: Sequence[PerQuery], metric: str) -> bool:
             f"{len(one.query)}), so they cannot be paired; evaluate both with the same data, split and protocol"
         )
     return True
+
+
+def asked_by_labels(runs: Sequence[Run], metric: str) -> bool:
+    """Whether the labels decide what a metric is over, and these runs have different ones."""
+    labels = [look_up(run.config, LABELS) for run in runs]
+    return bool(set(POPULARITY) & set(metric.split("/"))) and any(one != labels[0] for one in labels)
 
 
 def require_metrics(metrics: Sequence[str], runs: Sequence[Run]) -> None:

@@ -143,7 +143,10 @@ def _comparison(found: Comparison) -> list[Cell]:
 def _signs(content: Content, columns: Sequence[Column], reference: str) -> Iterator[tuple[str, str]]:
     """Footnotes of the signs that occur."""
     if any(not found.significant for column in columns for found in column.to_best.values()):
-        yield EQUAL, "equal to the best within noise: its corrected p is not below the level."
+        yield (
+            EQUAL,
+            "not told apart from the best: its corrected p is not below the level, which shows no equality.",
+        )
     if any(found.significant for column in columns for found in column.to_reference.values()):
         yield DIFFERENT, f"different from {reference}: its corrected p is below the level."
     if any(_is_dirty(row) for row in content.rows):

@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
-from experiments.config.identity import TRAINING_ONLY, neutral
+from experiments.config.identity import TRAINING_ONLY, essence, neutral
 from experiments.config.leaves import flatten, look_up
 from experiments.config.ranker import trains
+from experiments.config.signature import TargetError
 from experiments.runs.read import Run
 from experiments.units import NOTHING
 
 Label = tuple[str, ...]
 
 PRETRAINED = "pretrained_digest"
-CIRCUMSTANCES = ("precision", "world_size", PRETRAINED)
+CIRCUMSTANCES = ("precision", "world_size", "data_digest", PRETRAINED)
 """What determines a result beside the configuration: the entries of `provenance` by which rows may differ too."""
 
 SEED = "${seed}"
@@ -66,10 +67,11 @@ def naming_keys(runs: Sequence[Run], varied: Sequence[str] = ()) -> tuple[str, .
     would else tell its trials apart."""
     keys = tuple(key for key in dict.fromkeys(key for run in runs for key in run.settings()) if _matters(key))
     keys = tuple(key for key in keys if key not in varied and len({value_of(run, key) for run in runs}) > 1)
+    keys = tuple(key for key in keys if not _same_in_other_words(runs, key))
     if varied:
         return keys
     configured = [run for run in runs if run.status == "done"]
-    for key in _differing(configured):
+    for key in differing(configured):
         if all(len(group) == 1 for group in _fingerprints(configured, keys)):
             break
         if len({label_of(run, (*keys, key)) for run in runs}) > len({label_of(run, keys) for run in runs}):
@@ -144,7 +146,7 @@ def _follows(run: Run, path: str, value: Any, by_value: bool) -> bool:
     return by_value and type(value) is int and value == run.seed
 
 
-def _differing(runs: Sequence[Run]) -> list[str]:
+def differing(runs: Sequence[Run]) -> list[str]:
     """Paths in which the runs' configurations differ: whole parts first, since they name best, then settings."""
     flat = effective(runs)
     paths = list(dict.fromkeys(path for leaves in flat for path in leaves))
@@ -165,14 +167,32 @@ def _fingerprints(runs: Sequence[Run], keys: Sequence[str]) -> list[set[str]]:
 
 
 def effective(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Everything by which each run's result is determined, aside the seed and what follows it in all of them. Prepared
-    data are compared before."""
+    """Everything by which each run's result is determined, aside the seed and what follows it in all of them: the
+    part of the configuration that gives a run its id, so that a default written out makes no other row."""
     aside, found = following(runs), []
     for run in runs:
-        leaves = {path: leaf for path, leaf in flatten(run.config).items() if _matters(path) and path not in aside}
+        whole = flatten(_essence(run))
+        leaves = {path: leaf for path, leaf in whole.items() if _matters(path) and path not in aside}
         circumstances = {key: run.provenance[key] for key in CIRCUMSTANCES if key in run.provenance}
         found.append(leaves | circumstances | {"parents": run.config.get("parents")})
     return found
+
+
+def _same_in_other_words(runs: Sequence[Run], key: str) -> bool:
+    """Whether the finished runs have one value at a setting that was said in several ways, as 0, 0.0 and not at all."""
+    configured = [run for run in runs if run.status == "done" and run.config]
+    values = [look_up(run.config, key) for run in configured]
+    if all(value is None for value in values) or any(isinstance(value, Mapping) for value in values):
+        return False
+    return len({repr(look_up(_essence(run), key)) for run in configured}) == 1
+
+
+def _essence(run: Run) -> Mapping[str, Any]:
+    """Of a configuration that another version of the code wrote, all of it, where its parts are no longer there."""
+    try:
+        return cast(Mapping[str, Any], essence(dict(run.config)))
+    except TargetError:
+        return run.config
 
 
 def _matters(path: str) -> bool:
@@ -182,9 +202,9 @@ def _matters(path: str) -> bool:
 
 def _require_repetitions(label: Label, done: Sequence[Run]) -> None:
     name = ", ".join(label) or "the only row"
-    differing = _differing(done)
-    if differing:
-        key, values = differing[0], sorted({value_of(run, differing[0]) for run in done})
+    paths = differing(done)
+    if paths:
+        key, values = paths[0], sorted({value_of(run, paths[0]) for run in done})
         found = f"{key} is {' or '.join(values)}"
         raise TableError(f"runs of row '{name}' differ in more than their seed: {found}; add {key} to --by")
     seeds = [run.seed for run in done]

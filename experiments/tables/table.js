@@ -2,8 +2,8 @@
 // Sorting and filtering of tables.
 
 function valueOf(cell) {
-  const number = cell.dataset.value;
-  return number === undefined || number === "" ? null : Number(number);
+  const said = cell.dataset.value ?? (cell.firstChild?.textContent ?? "").trim(); // without the marks behind it
+  return said === "" || Number.isNaN(Number(said)) ? null : Number(said);
 }
 
 function compare(one, other, sign) {

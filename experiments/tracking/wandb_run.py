@@ -5,12 +5,10 @@ the file and sends it, see `experiments.upload`. So no server, however slow, sto
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datamodules.storage import digest
-from experiments.config.identity import essence
 from experiments.config.ranker import trains
 from experiments.corpus import prepared_of
 from experiments.direction import sign_of
@@ -69,8 +67,7 @@ def row_of(run: Run) -> str:
     """The readable part of a run's name, and 8 characters of everything that determines its result but the seed and
     what follows from it: what makes one row of a table."""
     seed = f"-s{run.seed or 0}-"
-    chosen: Any = essence(dict(run.config))
-    (whole,) = effective([replace(run, config=chosen | {"parents": run.config.get("parents")})])
+    (whole,) = effective([run])
     return f"{run.id.rpartition(seed)[0]}-{digest(whole)[:8]}"
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from experiments.runs.read import Run
+from experiments.runs.read import Run, read_run
 from experiments.tables.costs import COSTS, cost_cells, require_costs, tpme
 from experiments.tables.grid import Cell
-from experiments.tables.rows import Row, TableError
-from tests.experiments.fabricated import three_seeds
+from experiments.tables.rows import Row, TableError, make_rows
+from tests.experiments.fabricated import three_seeds, write_run
 from tests.experiments.tabulated import refusal, table
 
 
@@ -54,3 +54,17 @@ def test_a_column_that_is_none_is_refused_with_the_nearest(tmp_path, capsys):
     with pytest.raises(TableError, match="tpme"):
         require_costs(["tpm"])
     require_costs([*COSTS, "tpme"])
+
+
+def test_what_depends_on_a_seeds_first_batch_is_compared_over_common_seeds(tmp_path):
+    """Seed 0's batch takes 2 G, seed 1's 4 G, whatever the strategy."""
+    runs = [
+        read_run(write_run(tmp_path, f"{name}-{seed}", strategy=name, seed=seed, cost={"flops_per_step": flops}))
+        for name, seeds in (("lora", 2), ("full", 1))
+        for seed, flops in enumerate((2e9, 4e9)[:seeds])
+    ]
+    rows = make_rows(runs, ("strategy",))
+    assert {label: cells[0].number for label, cells in cost_cells(rows, ("flops",)).items()} == {
+        ("lora",): 2e9,
+        ("full",): 2e9,
+    }

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from experiments.figures.learning import curve_of
+from experiments.figures.points import name_of
 from experiments.figures.style import look
 from experiments.figures.wins import shares
 from experiments.plot import main
 from experiments.runs.read import read_run
 from experiments.tables.rows import Row
-from tests.experiments.fabricated import NDCG, three_seeds, write_run
+from tests.experiments.fabricated import NDCG, few_labels, three_seeds, write_run
 
 
 def measured(folder, *values):
@@ -118,3 +119,19 @@ def test_a_heat_map_has_a_field_for_each_pair(tmp_path, drawn):
     assert [text.get_text() for text in axes.get_xticklabels()] == ["8", "16"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["0.05", "0.1"]
     assert [text.get_text() for text in axes.texts] == ["0.4500", "", "0.2500", "0.3500"]
+
+
+def test_rows_that_say_nothing_on_other_settings_have_names_of_their_own(tmp_path):
+    labels = [("1", "-"), ("-", "1"), ("-", "-"), ("1", "1")]
+    run = read_run(write_run(tmp_path, "run"))
+    assert [name_of(Row(label, (run,), ())) for label in labels] == ["1", "-, 1", "run", "1, 1"]
+
+
+def test_under_other_labels_popularity_is_of_other_queries(tmp_path, drawn, capsys):
+    slices = {"test/ndcg@10": 0.5, "test/hr@10": 0.5, "test/history_1/ndcg@10": 0.5, "test/tail/ndcg@10": 0.5}
+    for share in (0.1, 0.5):
+        write_run(tmp_path, str(share), (0.5, 0.5), changes=few_labels(share), metrics=slices)
+    assert len(drawn("slices", tmp_path).axes) == 1
+    out = str(tmp_path / "a.png")
+    assert main(["pareto", str(tmp_path), "--metric", "test/tail/ndcg@10", "--out", out]) == 1
+    assert "these runs have different labels" in capsys.readouterr().err

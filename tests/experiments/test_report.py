@@ -203,6 +203,18 @@ def test_the_folded_table_sorts_by_number_too(browser, tmp_path):
     tab.close()
 
 
+def test_settings_sort_as_numbers_and_not_by_their_digits(browser, tmp_path):
+    for place, tau in enumerate((0.2, 0.05, 0.01, 1.0)):
+        head = {"_target_": "lightning_modules.heads.graph.GraphHead", "tau": tau}
+        write_run(tmp_path, f"a-{place}", changes={"head": head}, overrides=[f"head.tau={tau}"])
+    assert main([str(tmp_path), "--by", "head.tau", "--out", str(tmp_path / "page.html")]) == 0
+    tab = browser.new_page()
+    tab.goto((tmp_path / "page.html").as_uri())
+    tab.locator("#results th", has_text=re.compile(r"^head\.tau$")).first.locator("button").click()
+    assert names(tab) == ["0.01", "0.05", "0.2", "1.0"]
+    tab.close()
+
+
 def test_a_link_to_a_run_opens_it(shown):
     place = shown.locator("#run-lora-1")
     assert place.get_attribute("open") is None

@@ -245,3 +245,12 @@ def test_a_table_has_the_name_that_it_is_given(tmp_path, capsys):
     manifest = three_seeds(tmp_path)
     assert table(capsys, manifest)[0] == "**strategies**"
     assert table(capsys, manifest, "--title", "Which way is worth it?")[0] == "**Which way is worth it?**"
+
+
+def test_slices_of_popularity_under_other_labels_have_no_best(tmp_path, capsys):
+    for share, value in ((0.1, 0.2), (0.5, 0.4)):
+        metrics = {"test/hr@10": value, "test/tail/hr@10": value}
+        write_run(tmp_path, str(share), changes=few_labels(share), metrics=metrics)
+    said = " ".join(table(capsys, tmp_path, "--metrics", "test/tail/hr@10"))
+    assert "in test/tail/hr@10 nothing was tested, and no row is best" in said
+    assert "**0.4" not in said

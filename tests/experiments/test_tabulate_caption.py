@@ -1,6 +1,6 @@
 """What the caption says: all that is equal over the rows, and what is not."""
 
-from tests.experiments.fabricated import three_seeds, write_run
+from tests.experiments.fabricated import NDCG, three_seeds, write_run
 from tests.experiments.tabulated import table
 
 BACKBONE = {"_target_": "lightning_modules.backbones.language_model.LanguageModelBackbone", "path": "minilm"}
@@ -60,3 +60,26 @@ def test_the_caption_says_what_rows_begin_from(tmp_path, capsys):
     write_run(tmp_path, "ia3", strategy="ia3", changes={"parents": []})
     lines = table(capsys, tmp_path, "--by", "strategy")
     assert any("Some rows begin from run frozen-1, whose cost is not counted." in line for line in lines)
+
+
+def test_what_no_word_of_the_caption_covers_is_named_by_its_path(tmp_path, capsys):
+    write_run(tmp_path, "a", strategy="lora", provenance={"world_size": 1})
+    trainer = {"max_epochs": 5, "accumulate_grad_batches": 4}
+    write_run(tmp_path, "b", strategy="full", changes={"trainer": trainer}, provenance={"world_size": 2})
+    said = next(line for line in table(capsys, tmp_path) if "Not equal" in line)
+    assert "Not equal in all rows: world_size, trainer.accumulate_grad_batches." in said
+
+
+def test_the_caption_counts_the_comparisons_of_each_family(tmp_path, capsys):
+    for place, name in enumerate(("lora", "full", "side")):
+        write_run(tmp_path, name, [value - 0.1 * place for value in NDCG["a"]], name)
+    said = " ".join(table(capsys, tmp_path, "--reference", "strategy=full", "--by", "strategy"))
+    assert "for the 2 comparisons against the best row of each column and the 2 comparisons against full, level" in said
+
+
+def test_emphasis_is_explained_where_nothing_was_tested(tmp_path, capsys):
+    for name, value in (("lora", 0.5), ("full", 0.4)):
+        write_run(tmp_path, name, strategy=name, metrics={"test/hr@10": value, "test/tail/hr@10": value})
+    said = " ".join(table(capsys, tmp_path, "--metrics", "test/tail/hr@10"))
+    assert "Best bold, second underlined." in said
+    assert "Wilcoxon" not in said

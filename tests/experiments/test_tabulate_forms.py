@@ -136,9 +136,9 @@ def test_latex_rows_have_as_many_cells_as_columns(tmp_path, capsys):
 
 def test_other_programs_get_numbers_and_not_words():
     assert csv_text(REPORT).splitlines() == [
-        "head,test/hr@10,test/hr@10 sd,test/hr@10 low,test/hr@10 high,test/hr@10 marks,of all",
-        "graph,0.5,0.1,,,,0.33%",
-        "a|b,0.2,,0.0,1.0,≈,1.0",
+        "head,row marks,test/hr@10,test/hr@10 sd,test/hr@10 low,test/hr@10 high,test/hr@10 marks,of all",
+        "graph,,0.5,0.1,,,,0.33%",
+        "a|b,†,0.2,,0.0,1.0,≈,1.0",
     ]
 
 

@@ -212,3 +212,28 @@ def test_circumstances_that_change_results_separate_rows(tmp_path):
     runs = read(tmp_path, {"seed": 0}, {"seed": 1, "provenance": {"precision": "bf16-mixed"}})
     assert naming_keys(runs) == ("precision",)
     assert labels(runs) == [("32-true",), ("bf16-mixed",)]
+
+
+def test_a_default_that_one_run_wrote_out_and_another_in_other_digits_is_one_row(tmp_path):
+    head = config()["head"]
+    said = [(head, []), (head | {"tau": 0.0}, ["head.tau=0.0"]), (head | {"tau": 0}, ["head.tau=0"])]
+    runs = read(
+        tmp_path,
+        *({"seed": seed, "changes": {"head": one}, "overrides": words} for seed, (one, words) in enumerate(said)),
+    )
+    assert naming_keys(runs) == ()
+    (row,) = make_rows(runs, ("head",))
+    assert len(row.done) == 3
+
+
+def test_a_part_that_is_gone_is_compared_as_it_was_written(tmp_path):
+    gone = {"_target_": "lightning_modules.heads.gone.GoneHead"}
+    runs = read(tmp_path, {"changes": {"head": gone | {"tau": 1}}}, {"changes": {"head": gone | {"tau": 2}}})
+    assert naming_keys(runs) == ("head.tau",)
+
+
+def test_seeds_on_different_data_are_no_row(tmp_path):
+    runs = read(tmp_path, *({"seed": seed, "provenance": {"data_digest": str(seed) * 16}} for seed in range(2)))
+    assert naming_keys(runs) == ("data_digest",)
+    with pytest.raises(TableError, match="data_digest"):
+        make_rows(runs, ("strategy",))
