@@ -11,6 +11,7 @@ output is the folder.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,7 @@ class Waste:
     @property
     def bytes(self) -> int:
         """On the disk."""
-        return sum(file.stat().st_size for file in _files(self.path))
+        return sum(map(_size, _files(self.path)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +91,7 @@ def waste_of(root: Path, unfinished: bool, caches: bool) -> list[Waste]:
         found += [_of_run("failed and interrupted runs of no sweep", folder, "", _is_lost) for folder in idle]
     if caches:
         found.append(Waste("caches, made again when they are needed", root / "cache", partial(_unread, root)))
-    return [waste for waste in found if waste.path.exists() and waste.still()]
+    return [waste for waste in found if waste.path.exists() and not _is_emptied(waste.path) and waste.still()]
 
 
 def _of_run(what: str, folder: RunFolder, name: str, still: Callable[[RunFolder], bool]) -> Waste:
@@ -152,10 +153,7 @@ def _remove(waste: Waste) -> int:
             if not (waste.path.exists() and waste.still()):
                 return 0
             freed = waste.bytes
-            if waste.path.is_dir():
-                shutil.rmtree(waste.path)
-            else:
-                waste.path.unlink()
+            _delete(waste.path)
             return freed
     except LeaseTaken:
         print(f"{waste.path} stays: a process works on it")
@@ -167,8 +165,37 @@ def _remove(waste: Waste) -> int:
 def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
+    else:  # os.walk passes over folders that are gone by the time that it looks
+        yield from (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+
+
+def _size(file: Path) -> int:
+    """Nothing where it is gone meanwhile: processes elsewhere go on."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _delete(path: Path) -> None:
+    """Of a link to a folder, what that holds: whoever made the link chose another disk, and wants it there again."""
+    if path.is_dir() and path.is_symlink():
+        for inner in path.iterdir():
+            _delete_own(inner)
     else:
-        yield from (file for file in path.rglob("*") if file.is_file())
+        _delete_own(path)
+
+
+def _delete_own(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _is_emptied(path: Path) -> bool:
+    """Whether it is a link that stays, and nothing behind it."""
+    return path.is_symlink() and path.is_dir() and not any(path.iterdir())
 
 
 def _parser() -> argparse.ArgumentParser:

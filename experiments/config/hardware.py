@@ -11,6 +11,8 @@ CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, cuda.h
 BF16_FROM = (8, 0)  # Ampere is the first generation that computes bf16 in hardware
 BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 CPUINFO = Path("/proc/cpuinfo")
+ALL = ("auto", "-1", -1)
+"""Words for every visible GPU, as Lightning has them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,12 @@ def _uuid(driver: ctypes.CDLL, index: int) -> str:
 
 def usable_gpus(accelerator: str) -> tuple[Gpu, ...]:
     """The GPUs that a Lightning accelerator setting may use."""
-    return gpus() if accelerator in ("auto", "gpu", "cuda") else ()
+    return gpus() if may_use_gpus(accelerator) else ()
+
+
+def may_use_gpus(accelerator: str) -> bool:
+    """Whether a Lightning accelerator setting takes GPUs, where there are any."""
+    return accelerator in ("auto", "gpu", "cuda")
 
 
 def devices(kind: str) -> list[str]:
@@ -79,7 +86,7 @@ def device_count(asked: int | str | list[int], accelerator: str) -> int:
     """Processes on this machine. `auto` and -1 mean every visible GPU, or one process on a CPU."""
     if isinstance(asked, list):
         return len(asked)
-    if asked in ("auto", "-1", -1):
+    if asked in ALL:
         return max(len(usable_gpus(accelerator)), 1)
     return int(asked)
 

@@ -19,6 +19,8 @@ FASTER_BY = 1.5
 """bf16 has eight bits where float32 has 24: less gain is not worth them."""
 MEASUREMENT = 1
 """Raised with every change of what is measured."""
+MEASURED = ("auto", "fastest")
+"""Words whose meaning is the machine's."""
 PATIENCE_SECONDS = 300.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +31,7 @@ def resolve(asked: str, accelerator: str, cache: Path) -> str:
 
     Raises `ConfigError` where the measurement fails.
     """
-    if asked not in ("auto", "fastest"):
+    if asked not in MEASURED:
         return asked
     kind = "cuda" if hardware.usable_gpus(accelerator) else "cpu"
     if kind == "cpu" and asked == "auto":

@@ -144,11 +144,12 @@ def runs_of(manifests: Sequence[Path]) -> list[Run]:
 
 
 def call(words: Sequence[str], workers: int, must: bool = False) -> str:
-    """Run experiments.train to its end, after showing the command, and return the last line of its output. must: raise
-    `ProgramError` where its exit status is not 0; where it printed nothing, that is raised anyway."""
+    """Run experiments.train to its end, after showing the command, and return the last line of its output. Raises
+    `ProgramError` where it printed nothing, and where its exit status is not 0 and that line is no file: a sweep of
+    which a job failed has a manifest. must: at any other exit status than 0."""
     done = _train(words, workers, capture_output=True)
     lines = done.stdout.strip().splitlines()
-    if not lines or (must and done.returncode):
+    if not lines or (done.returncode and (must or not Path(lines[-1]).is_file())):
         printed = "\n".join((done.stdout + done.stderr).splitlines()[-TAIL:])
         raise ProgramError(f"{shlex.join(words)}: exit status {done.returncode}\n{printed}")
     return lines[-1]

@@ -57,12 +57,13 @@ def attempt(
     plan: Plan, parallel: int = 1, screen: TextIO | None = None, stop: Callable[[], bool] | None = None
 ) -> bool:
     """Whether the run is done afterwards. `parallel`: how many jobs of the sweep share this machine.
-    screen, stop: see `launch`; a run that was stopped can be gone on with, and `Stopped` is raised.
+    screen, stop: see `launch`; stop is asked while it waits too. A run that was stopped can be gone on with, and
+    `Stopped` is raised.
 
     Says on standard output what it does. A second process that wants the same run waits here for the first.
     """
     folder, source = plan.folder, provenance.source_digest()
-    with folder.claim():
+    with folder.claim(stop):
         with folder.occupy():
             state = State.of(folder)
         action = decide(state, source, plan.config.get("rerun"))
@@ -110,9 +111,9 @@ def _write(plan: Plan, action: Action, threads: int) -> None:
 def _run(plan: Plan, threads: int, screen: TextIO | None, stop: Callable[[], bool] | None) -> bool:
     folder = plan.folder
     goes_on = " from its last checkpoint" if (folder.path / "last.ckpt").exists() else ""
-    print(f"{folder.id}: running{goes_on} in {folder.path}", flush=True)
     visible = usable_gpus(plan.config.get("trainer", {}).get("accelerator", "auto"))
-    with leased(visible, plan.devices) as gpus:
+    with leased(visible, plan.devices, f"{folder.id}: waiting for a free GPU", stop) as gpus:
+        print(f"{folder.id}: running{goes_on} in {folder.path}", flush=True)
         status = launch(folder.path, threads, gpus, screen, stop)
     if State.of(folder).status == "done":
         return True

@@ -7,6 +7,7 @@ source.diff      what the working tree added to the commit
 log.txt          what the run printed, every attempt of it
 error.json       the exception that ended the child; read by the parent
 last.ckpt, best.ckpt, queries-*.parquet, csv/, wandb/    made by the training
+epochs.json, progress.json    what it measured after each epoch, and how far it is
 adapted.ckpt, language_model/    in the place of best.ckpt and queries, made by an adaptation
 result.json      renamed into place last: where it says done, everything else is whole; only loggers still write
 """
@@ -14,7 +15,7 @@ result.json      renamed into place last: where it says done, everything else is
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from datamodules.storage import LeaseTaken, atomic_write, is_leased, lease
+from experiments.runs.waiting import Patience
 
 LEASES = ".leases"
 ASIDE = re.compile(r"\.(?P<id>.+)-[0-9a-f]{32}")
@@ -50,9 +52,15 @@ class RunFolder:
         """Write JSON in one piece."""
         atomic_write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
-    def claim(self) -> AbstractContextManager[None]:
-        """Held by the parent that works on this run; waits for another one, and says so."""
-        return _patient(self._lock("parent"), f"{self.id}: another process works on this run; waiting for it")
+    def claim(self, stop: Callable[[], bool] | None = None) -> AbstractContextManager[None]:
+        """Held by the parent that works on this run; waits for another one, and says so. stop: see `Patience`."""
+        message = f"{self.id}: another process works on this run; waiting for it"
+        return _patient(self._lock("parent"), Patience(message, stop))
+
+    def is_claimed(self) -> bool:
+        """Whether a parent works on this run now, be it that its child has not begun. To look is as in
+        `is_occupied`."""
+        return is_leased(self._lock("parent"))
 
     def occupy(self) -> AbstractContextManager[None]:
         """Held by the child that writes into the folder. A killed parent frees its own lock an instant before its child
@@ -83,9 +91,10 @@ class RunFolder:
             shutil.rmtree(aside)
 
     def forget_checkpoints(self) -> None:
-        """Begin the training anew, but keep the record of failures."""
-        for checkpoint in self.path.glob("*.ckpt"):
-            checkpoint.unlink()
+        """Begin the training anew, but keep the record of failures. What the old one said of its epochs and its steps
+        goes too: by that the new one would be judged."""
+        for made in (*self.path.glob("*.ckpt"), self.path / "epochs.json", self.path / "progress.json"):
+            made.unlink(missing_ok=True)
 
     def _lock(self, who: str) -> Path:
         folder = self.path.parent / LEASES
@@ -101,11 +110,12 @@ def claimed(root: Path) -> set[str]:
 
 
 @contextmanager
-def _patient(path: Path, message: str) -> Iterator[None]:
+def _patient(path: Path, patience: Patience) -> Iterator[None]:
     with ExitStack() as stack:
-        try:
-            stack.enter_context(lease(path, wait=False))
-        except LeaseTaken:
-            print(message, flush=True)
-            stack.enter_context(lease(path))
+        while True:
+            try:
+                stack.enter_context(lease(path, wait=False))
+                break
+            except LeaseTaken:
+                patience.pause()
         yield

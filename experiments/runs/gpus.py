@@ -2,31 +2,32 @@
 
 import os
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from datamodules.storage import LeaseTaken, lease
 from experiments.config.hardware import Gpu
-
-POLL_SECONDS = 1.0
+from experiments.runs.waiting import Patience
 
 
 @contextmanager
-def leased(visible: tuple[Gpu, ...], count: int) -> Iterator[tuple[str, ...]]:
+def leased(
+    visible: tuple[Gpu, ...], count: int, message: str = "", stop: Callable[[], bool] | None = None
+) -> Iterator[tuple[str, ...]]:
     """Addresses of `count` GPUs that no other job of this machine and user holds; waits until so many are free.
+    message, stop: see `Patience`.
 
     Where fewer are visible than asked for, all visible ones: Lightning then says what is wrong.
     """
-    needed = min(count, len(visible))
+    needed, patience = min(count, len(visible)), Patience(message, stop)
     while True:
         with ExitStack() as stack:
             held = _free(visible, needed, stack)
             if len(held) == needed:
                 yield held
                 return
-        time.sleep(POLL_SECONDS)  # all are given back first, so that two jobs never wait for each other's half
+        patience.pause()  # all are given back first, so that two jobs never wait for each other's half
 
 
 def _free(visible: tuple[Gpu, ...], needed: int, stack: ExitStack) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import TextIO
 from experiments.config.hardware import cores
 from experiments.runs.lifeline import deaf, tied, without_scheduler_signals
 from experiments.runs.provenance import ROOT
+from experiments.runs.waiting import Stopped
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 UPWARDS = re.compile(r"\x1b\[\d*A")  # a progress bar of several lines goes up to draw itself again
@@ -23,10 +24,6 @@ LOOK_SECONDS = 1.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Waiting threads sleep: where they spin beside other work, small models are twelve times slower (docs/log.md)."""
-
-
-class Stopped(Exception):  # noqa: N818  # somebody's decision, not a fault
-    """A run was ended before its end, because whoever watched it wanted that."""
 
 
 def launch(

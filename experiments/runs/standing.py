@@ -9,11 +9,11 @@ from experiments.runs.folder import RunFolder
 from experiments.runs.forecast import Forecast, forecast_by_words
 from experiments.runs.read import Run
 
-Standing = Literal["done", "stale", "running", "interrupted", "failed", "missing"]
-"""stale: done by other source code than the present one. interrupted: begun, and no process works on it. missing: never
-begun."""
+Standing = Literal["done", "stale", "running", "waiting", "interrupted", "failed", "missing"]
+"""stale: done by other source code than the present one. waiting: a process has it and its training has not begun,
+for instance because no GPU is free. interrupted: begun, and no process works on it. missing: never begun."""
 
-ORDER: tuple[Standing, ...] = ("done", "stale", "running", "interrupted", "failed", "missing")
+ORDER: tuple[Standing, ...] = ("done", "stale", "running", "waiting", "interrupted", "failed", "missing")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def _job(run: Run, source: str, done: Sequence[Run]) -> Job:
         expected = _expected(run, done).seconds
         left = seconds if seconds is not None else expected
         return Job(run, "running", share, left)
+    if folder.is_claimed():  # also what failed, and is tried again
+        return Job(run, "waiting", progress(folder)[0], _expected(run, done).seconds)
     if run.status == "failed":
         again = State.of(folder).failures < ATTEMPTS
         return Job(run, "failed", None, _expected(run, done).seconds if again else 0.0)

@@ -1,6 +1,7 @@
 """A sweep is a small manifest beside its runs: its name, its grid, and every job of it before the first one starts."""
 
 import os
+import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,14 +17,21 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.storage import digest
 from experiments.config.check import ConfigError
 from experiments.config.compose import as_config_error
-from experiments.config.identity import neutral
 from experiments.runs.folder import RunFolder
-from experiments.runs.launchers import JOBS, jobs_at_a_time
+from experiments.runs.launchers import JOBS, jobs_at_a_time, require_decided
 from experiments.runs.outlook import foretell
 from experiments.runs.plan import Plan, plan
 
 VARIABLE = "INTERESTLAB_SWEEP"
 """Tells each job the sweep's name (W&B's group), whichever launcher starts it."""
+UNNAMED = (
+    *("name", "rerun", "dry_run", "hydra", "logger", "paths", "data_dir", "runs_dir", "cache_dir"),
+    *(f"callbacks.{watches}" for watches in ("gradient_norm", "learning_rate", "progress", "startup_table")),
+    *(f"trainer.{prints}" for prints in ("enable_model_summary", "enable_progress_bar", "log_every_n_steps")),
+    "datamodule.num_workers",
+)
+"""Words, with all below them, by which no two sweeps differ. These are fewer than what no run's id has in it as words
+(`identity.NEUTRAL`): a rate or a precision stands there at another place."""
 
 
 class SweepManifest(Callback):
@@ -41,6 +49,8 @@ class SweepManifest(Callback):
         """Name every job and write the manifest."""
         try:
             self._begin(config)
+        except ConfigError as fault:
+            raise SystemExit(f"error: {fault}") from None
         except Exception as error:
             traceback.print_exc()  # Hydra would make a warning of it and run the jobs
             raise SystemExit(1) from error
@@ -55,12 +65,14 @@ class SweepManifest(Callback):
         if refused:
             raise SystemExit("\n".join(f"error: {' '.join(job)}: {fault}" for job, fault in refused))
         whole = [made for made in composed if isinstance(made, DictConfig)]
+        require_decided(whole, config.hydra.launcher)
         name = whole[0].name or f"sweep-{grid_digest(config.hydra.job.config_name, grid)}"
         os.environ.update({VARIABLE: name, JOBS: str(len(jobs))})
         if whole[0].get("dry_run"):
             self._foretell(whole, jobs, config)
         entries = [self._entry(job, made) for job, made in zip(jobs, whole, strict=True)]
         store = RunFolder(Path(whole[0].runs_dir).expanduser().absolute() / "sweeps")
+        _tell_of_others(store, name, entries)
         store.write(f"{name}.json", {"name": name, "overrides": grid, "runs": entries})
         self.manifest = store.path / f"{name}.json"
 
@@ -109,8 +121,29 @@ def expand(grid: Iterable[str], loader: ConfigLoader) -> list[list[str]]:
 
 
 def grid_digest(config_name: str, grid: Iterable[str]) -> str:
-    """8 characters that name a grid; folders, loggers and `rerun` do not count, nor does the order of words."""
-    return digest([config_name, sorted(word for word in grid if not neutral(word.lstrip("+~").partition("=")[0]))])[:8]
+    """8 characters that name a grid. Words of where things lie and what is told of them (`UNNAMED`) do not count, nor
+    does the order of words; all others do, so two grids have one name only where they have the same jobs."""
+    return digest([config_name, _naming(grid)])[:8]
+
+
+def _naming(words: Iterable[str]) -> list[str]:
+    """Those that count, in one order."""
+    keys = {word: word.lstrip("+~").partition("=")[0] for word in words}
+    below = tuple(f"{key}{sign}" for key in UNNAMED for sign in "./@")
+    return sorted(word for word, key in keys.items() if key not in UNNAMED and not key.startswith(below))
+
+
+def _tell_of_others(store: RunFolder, name: str, entries: Sequence[dict[str, Any]]) -> None:
+    """Say on standard error which jobs a sweep of the same name had that this one has not. A job is the same by its run
+    or, where that has another id by now, by its words."""
+    runs = {entry["id"] for entry in entries} - {None}
+    words = [_naming(entry["overrides"]) for entry in entries]
+    before = store.read(f"{name}.json").get("runs", [])
+    gone = [job for job in before if job.get("id") not in runs and _naming(job.get("overrides", ())) not in words]
+    if gone:
+        told = f"{store.path / name}.json named {len(gone)} jobs that this sweep has not, such as"
+        such = f"{' '.join(gone[0].get('overrides', ()))}; it names them no longer, and their runs stay"
+        print(f"name={name}: {told} {such}", file=sys.stderr)
 
 
 def _compose(loader: ConfigLoader, master: DictConfig, job: list[str]) -> DictConfig | ConfigError:

@@ -12,9 +12,9 @@ from optuna.trial import Trial
 from experiments.config.check import ConfigError
 from experiments.direction import COST
 from experiments.runs.attempt import attempt
-from experiments.runs.launch import Stopped
 from experiments.runs.plan import Plan, plan_words
 from experiments.runs.read import read_run
+from experiments.runs.waiting import Stopped
 from experiments.tuning.study import SPENT, Study
 
 

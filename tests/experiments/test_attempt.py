@@ -1,16 +1,24 @@
 """What is done about a run follows from what its folder says."""
 
 import json
+import tempfile
+import threading
+from contextlib import ExitStack
 
 import pytest
 
+from experiments.config.hardware import Gpu
+from experiments.config.identity import Circumstances
 from experiments.job import run
-from experiments.runs import provenance
-from experiments.runs.attempt import State, attempt, decide
+from experiments.runs import attempt as attempting
+from experiments.runs import provenance, waiting
+from experiments.runs.attempt import State, _write, attempt, decide
 from experiments.runs.folder import RunFolder
+from experiments.runs.gpus import leased
 from experiments.runs.launch import Lines
-from experiments.runs.plan import plan_words
+from experiments.runs.plan import Plan, plan_words
 from experiments.runs.result import done, failed
+from experiments.runs.waiting import Stopped
 
 NOW, OLD = "now", "old"
 
@@ -86,6 +94,50 @@ def test_clearing_leaves_nothing_and_forgetting_checkpoints_keeps_the_count(fold
     assert State.of(folder).failures == 1
     folder.clear()
     assert list(folder.path.parent.iterdir()) == []
+
+
+def _plan(folder):
+    return Plan(folder, {"seed": 0, "parents": []}, ("seed=0",), {}, Circumstances("data", "32-true", 1))
+
+
+@pytest.mark.parametrize(("action", "kept"), [("resume", True), ("restart", False)])
+def test_a_training_that_begins_anew_is_not_judged_by_the_epochs_of_the_old_one(folder, action, kept):
+    failed(folder, 1)
+    names = ("last.ckpt", "epochs.json", "progress.json")
+    for name in names:
+        (folder.path / name).write_text("[]")
+    _write(_plan(folder), action, 1)
+    assert [(folder.path / name).exists() for name in names] == [kept] * 3
+    assert State.of(folder).failures == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [("run", "another process works on this run; waiting for it"), ("gpu", "waiting for a free GPU")],
+)
+def test_who_watches_a_run_may_end_it_while_it_waits(folder, held, said, tmp_path, monkeypatch, capsys):
+    """And it is said once what it waits for, and not that it runs."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(attempting, "usable_gpus", lambda accelerator: (Gpu("0", "card", (8, 0)),))
+    over, ended = threading.Event(), []
+
+    def watched():
+        try:
+            attempt(_plan(folder), stop=over.is_set)
+        except Stopped as stopped:
+            ended.append(stopped)
+
+    with ExitStack() as stack:
+        stack.enter_context(folder.claim() if held == "run" else leased((Gpu("0", "card", (8, 0)),), 1))
+        thread = threading.Thread(target=watched, daemon=True)
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        over.set()
+        thread.join(5)
+        assert len(ended) == 1
+    assert capsys.readouterr().out == f"{folder.id}: {said}\n"
 
 
 def test_a_file_cut_short_reads_as_absent(folder):

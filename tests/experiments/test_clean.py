@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.storage import lease
+from experiments import clean
 from experiments.clean import main
 from experiments.runs.folder import RunFolder
 from tests.experiments.fabricated import write_failed, write_json, write_run, write_sweep
@@ -128,3 +129,26 @@ def test_a_folder_that_holds_no_runs_is_refused_and_left_as_it_is(tmp_path, caps
     assert "no folder of runs: it holds neither a run nor a sweep" in capsys.readouterr().err
     assert files(tmp_path) == before
     assert not Path(tmp_path, ".leases").exists()
+
+
+def test_a_file_that_goes_while_it_is_counted_stops_nothing(root, monkeypatch):
+    of_path = clean._files
+    monkeypatch.setattr(clean, "_files", lambda path: [*of_path(path), path.with_name("gone")])
+    assert main([str(root), "--yes"]) == 0
+    assert "done/last.ckpt" not in files(root)
+
+
+def test_of_a_link_to_another_disk_what_it_holds_goes_and_the_link_stays(root, capsys):
+    disk = root.parent / f"{root.name}-disk"
+    (root / "cache").rename(disk)
+    (root / "cache").symlink_to(disk)
+    (disk / "corpus.json").write_text("{}")
+    (disk / "tokens" / "0.npy").write_bytes(b"0")
+    (disk / "weights").symlink_to(root / "weights")
+    assert main([str(root), "--yes", "--caches"]) == 0
+    assert (root / "cache").is_symlink()
+    assert list(disk.iterdir()) == []
+    assert (root / "weights" / "config.json").exists()
+    capsys.readouterr()
+    assert main([str(root), "--yes", "--caches"]) == 0
+    assert "nothing here that no result needs" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.config import hardware
 from experiments.config.hardware import Gpu
-from experiments.runs import gpus
+from experiments.runs import waiting
 from experiments.runs.gpus import leased
 from experiments.runs.launch import environment, threads_of
 
@@ -32,7 +32,7 @@ def test_jobs_side_by_side_hold_different_gpus(tmp_path, monkeypatch):
 
 def test_a_job_waits_until_enough_gpus_are_free(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(gpus, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     held: list[tuple[str, ...]] = []
 
     def want_both():
@@ -40,11 +40,11 @@ def test_a_job_waits_until_enough_gpus_are_free(tmp_path, monkeypatch):
             held.append(both)
 
     with leased((AMPERE, TURING), 1):
-        waiting = threading.Thread(target=want_both)
-        waiting.start()
-        waiting.join(0.1)
+        other = threading.Thread(target=want_both)
+        other.start()
+        other.join(0.1)
         assert held == []
-    waiting.join(30)
+    other.join(30)
     assert held == [("0", "GPU-1/2")]
 
 

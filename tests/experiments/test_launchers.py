@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from experiments.config.check import ConfigError
 from experiments.config.hardware import cores
 from experiments.plugins.hydra_plugins.interestlab import RayLauncher
 from experiments.runs.launch import THREADS
-from experiments.runs.launchers import JOBS, jobs_at_a_time
+from experiments.runs.launchers import JOBS, jobs_at_a_time, require_decided
 from tests.experiments.bench import PATIENCE, Bench
 
 LAUNCHERS = {
@@ -128,3 +129,57 @@ def test_without_ray_one_line_names_the_extra(bench):
     status, _, error = bench.train("-m", "hydra/launcher=ray", "seed=0")
     assert status == 1
     assert error == 'error: hydra/launcher=ray needs Ray: pip install -e ".[ray]"\n'
+
+
+SLURM = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
+CLUSTER = {"init": {"address": "auto", "num_cpus": None}, "resources": {"num_cpus": 1}}
+HERE = [
+    {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"},
+    {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"},
+    CLUSTER | {"init": {"address": None, "num_cpus": 2}},
+    CLUSTER | {"init": {"address": "local"}},
+]
+
+
+def _job(**trainer):
+    return {"backbone": {"dim": 8}, "trainer": {"precision": "auto", "devices": 1} | trainer}
+
+
+@pytest.mark.parametrize("launcher", [SLURM, CLUSTER])
+@pytest.mark.parametrize(
+    ("trainer", "asked", "say"),
+    [
+        ({}, "trainer.precision=auto", "trainer.precision=bf16-mixed (or 32-true)"),
+        ({"precision": "fastest", "accelerator": "cpu"}, "trainer.precision=fastest", "trainer.precision=bf16-mixed"),
+        ({"precision": "32-true", "devices": "auto"}, "trainer.devices=auto", "trainer.devices=1"),
+        ({"devices": -1}, "trainer.precision=auto, trainer.devices=-1", "(or 32-true) trainer.devices=1"),
+    ],
+)
+def test_what_another_machine_would_decide_otherwise_is_refused_with_the_way_out(launcher, trainer, asked, say):
+    """This one names the runs, so it has to know them."""
+    decided = _job(precision="bf16-mixed")
+    with pytest.raises(ConfigError) as refused:
+        require_decided([decided, _job(**trainer)], OmegaConf.create(launcher))
+    (fault,) = refused.value.faults
+    assert fault.startswith(f"{asked}: depends on the hardware, and ")
+    assert f"say it: {say}" in fault or fault.endswith(say)
+
+
+def test_what_is_decided_or_stays_here_or_trains_nothing_is_let_through(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for launcher in HERE:
+        require_decided([_job(devices="auto")], OmegaConf.create(launcher))
+    decided = [_job(precision="32-true"), _job(accelerator="cpu", devices="auto"), _job() | {"backbone": None}]
+    require_decided(decided, OmegaConf.create(SLURM))
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")  # Ray reads it too
+    with pytest.raises(ConfigError, match="Ray at head:6379 runs the jobs on other machines"):
+        require_decided([_job()], OmegaConf.create(HERE[2]))
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_runs_cannot_be_named_here_ends_before_it_starts(bench):
+    status, _, error = bench.train("-m", "hydra/launcher=ray", "hydra.launcher.init.address=head:6379", "seed=0,1")
+    assert status == 1
+    assert error.startswith("error: 1 fault in the configuration:\n  trainer.precision=auto: depends on the hardware")
+    assert "Traceback" not in error
+    assert not (bench.here / "runs" / "sweeps").exists()

@@ -4,12 +4,16 @@ import json
 import os
 import pty
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from experiments.reproduction import runs as making
+from experiments.reproduction.runs import ProgramError
 from tests.experiments.bench import PATIENCE
+from tests.experiments.fabricated import write_sweep
 
 
 def _gone(pid: int) -> bool:
@@ -76,6 +80,13 @@ def test_a_job_that_raises_is_a_row_the_others_are_whole_and_it_gets_a_second_at
 
 
 @pytest.mark.slow
+def test_a_sweep_by_the_name_of_another_one_says_so(bench):
+    errors = [bench.train("-m", seeds, "name=mine")[2] for seeds in ("seed=0", "seed=0,3", "seed=3")]
+    assert errors[:2] == ["", ""]
+    assert "mine.json named 1 jobs that this sweep has not, such as seed=0 " in errors[2]
+
+
+@pytest.mark.slow
 def test_rerun_all_forgets_everything(bench):
     bench.train("seed=1")
     status, _, _ = bench.train("seed=1", "rerun=all")
@@ -113,6 +124,18 @@ def test_a_killed_reproduction_takes_its_sweeps_along(bench, end):
     table.communicate(timeout=PATIENCE)
     assert between != set()
     assert [_gone(process) for process in (pid, *between)] == [True] * (1 + len(between))
+
+
+def test_a_sweep_that_died_is_told_with_its_reason_and_one_with_a_failed_job_has_its_manifest(tmp_path, monkeypatch):
+    done = subprocess.CompletedProcess([], 1, "1 job planned\n", "DiskError: it is full\n")
+    monkeypatch.setattr(making, "_train", lambda *words, **how: done)
+    with pytest.raises(ProgramError, match="exit status 1\n1 job planned\nDiskError: it is full"):
+        making.call(["-m"], 1)
+    manifest = write_sweep(tmp_path, "one", [])
+    done.stdout = f"1 of 2 runs are done, 1 are not\n{manifest}\n"
+    assert making.call(["-m"], 1) == str(manifest)
+    with pytest.raises(ProgramError):
+        making.call(["-m"], 1, must=True)
 
 
 def test_an_interrupted_parent_ends_its_child_first_and_counts_no_failure(bench):

@@ -68,7 +68,8 @@ def test_jobs_on_a_cluster_have_the_commands_folder_modules_and_variables(bench,
     bench.environment.update({"INTERESTLAB_DATA": "the-data", "HF_HUB_OFFLINE": "1", "HOME": str(bench.here)})
     (bench.here / "stand_in.py").write_text(TRAIN + TELLING)
     ray = ("hydra/launcher=ray", f"hydra.launcher.init.address={cluster}")
-    status, lines, error = bench.train("-m", *ray, "seed=0,1,3", "runs_dir=runs", "name=abroad")
+    said = ("runs_dir=runs", "name=abroad", "trainer.precision=32-true")
+    status, lines, error = bench.train("-m", *ray, "seed=0,1,3", *said)
     assert {seed: record["status"] for seed, record in bench.results().items()} == {0: "done", 1: "failed", 3: "done"}
     assert status == 1
     assert lines[-2] == "2 of 3 runs are done, 1 are not"

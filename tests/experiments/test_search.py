@@ -14,9 +14,9 @@ import pytest
 from optuna.trial import TrialState
 
 from experiments.config.check import ConfigError
-from experiments.runs.launch import Stopped
 from experiments.runs.plan import plan_words
 from experiments.runs.read import Run, read_run
+from experiments.runs.waiting import Stopped
 from experiments.tune import write_best
 from experiments.tuning import search as searching
 from experiments.tuning import trial as trials

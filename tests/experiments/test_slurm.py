@@ -15,6 +15,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("submitit") is None, reason="needs the extra `slurm` (hydra-submitit-launcher)"),
 ]
+DECIDED = "trainer.precision=32-true"
+"""What jobs would decide on their machines is refused."""
 EXPECTED = Path(__file__).with_name("expected_sbatch.sh")
 
 
@@ -27,7 +29,7 @@ def slurm(bench):
 def test_an_array_is_submitted_as_expected_and_a_preempted_job_is_queued_again_and_resumes(bench, slurm):
     """The signal reaches parent and child alike; the run counts no failure and goes on from its last checkpoint."""
     (bench.here / "hold").touch()
-    command = bench.start("-m", "hydra/launcher=slurm", "seed=0,3", *bench.words())
+    command = bench.start("-m", "hydra/launcher=slurm", "seed=0,3", DECIDED, *bench.words())
     first = int(bench.wait_for("slurm/batch-12_0"))
     bench.wait_for("slurm/batch-12_1")
     _wait_until(lambda: sorted(bench.trained()) == ["0 False", "3 False"])

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from datamodules.storage import lease
+from experiments.runs.folder import RunFolder
 from experiments.runs.provenance import source_digest
 from experiments.runs.read import read_sweep
 from experiments.runs.standing import jobs_of, time_left
@@ -123,3 +124,20 @@ def test_what_a_callback_writes_is_what_is_read(tmp_path):
     assert (record["epoch"], record["epochs"], record["first"]) == (2, 2, 0)
     assert record["step"] == record["steps"] == 2 * data.steps_per_epoch()
     assert record["seconds"] > 0
+
+
+def test_what_a_process_has_and_no_gpu_is_free_for_waits_and_is_not_interrupted(tmp_path, capsys):
+    """Also what failed once and is tried again. It takes no worker's place: one runs, two wait."""
+    write_run(tmp_path, "done", cost={"seconds": 100.0})
+    begin(tmp_path, "begun")
+    begin(tmp_path, "runs")
+    write_failed(tmp_path, "again")
+    path = write_sweep(tmp_path, "four", [(name, ["strategy=lora"]) for name in ("done", "begun", "runs", "again")])
+    claims = [RunFolder(tmp_path / name).claim() for name in ("begun", "runs", "again")]
+    with claims[0], claims[1], claims[2], RunFolder(tmp_path / "runs").occupy():
+        jobs = jobs_of(read_sweep(path).runs, source_digest())
+        assert main([str(path)]) == OPEN
+    assert [job.standing for job in jobs] == ["done", "waiting", "running", "waiting"]
+    assert time_left(jobs) == 300
+    assert "1 done, 1 running, 2 waiting; " in capsys.readouterr().out
+    assert [job.standing for job in jobs_of(read_sweep(path).runs, source_digest())][1] == "interrupted"
