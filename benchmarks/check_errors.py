@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.checking import Check, program, run
 from benchmarks.faulty_input import cut_short_server, write_all
+from experiments.runs.lifeline import tied
 from experiments.runs.provenance import ROOT
 
 TINY = ("backbone=bert_tiny", "strategy=frozen", "trainer.max_epochs=1", "logger=none")
@@ -122,6 +123,7 @@ def refuse(check: Check, case: Case, place: Path) -> None:
     done = subprocess.run(
         program(case.program, case.words),
         cwd=ROOT,
+        env=tied(),
         capture_output=True,
         text=True,
         preexec_fn=None if case.room is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (case.room,) * 2),

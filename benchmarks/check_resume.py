@@ -22,6 +22,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.checking import Check, program, run
+from experiments.runs.lifeline import tied
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_sweep
 
@@ -92,6 +93,7 @@ def start_and_kill(
     parent = subprocess.Popen(
         program(name, words),
         cwd=ROOT,
+        env=tied(),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

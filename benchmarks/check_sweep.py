@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.check_resume import compare, start_and_kill
 from benchmarks.checking import Check, program, run
+from experiments.runs.lifeline import tied
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_sweep
 
@@ -109,6 +110,7 @@ def limited(words: Sequence[str]) -> Path:
     done = subprocess.run(
         program("experiments.train", words),
         cwd=ROOT,
+        env=tied(),
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES)),
@@ -123,6 +125,7 @@ def side_by_side(check: Check, words: Sequence[str]) -> None:
         subprocess.Popen(
             program("experiments.train", ["-m", "strategy=lora", *grid, *words]),
             cwd=ROOT,
+            env=tied(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

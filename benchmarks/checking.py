@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.runs.lifeline import tied
 from experiments.runs.provenance import ROOT
 from experiments.runs.read import Run, read_run
 from experiments.units import duration
@@ -68,15 +69,13 @@ def program(name: str, words: Sequence[str]) -> list[str]:
 def run(name: str, words: Sequence[str], env: Mapping[str, str] | None = None, may_fail: bool = False) -> Finished:
     """Run a program to its end, after showing the command as a person would type it.
 
-    env: added to this process's own. Raises `SystemExit`, with the end of what was printed, where the program fails
-    and may not.
+    The program ends with this process. env: added to this process's own. Raises `SystemExit`, with the end of what was
+    printed, where the program fails and may not.
     """
     print("$ " + shlex.join([*(f"{key}={value}" for key, value in (env or {}).items()), "python", "-m", name, *words]))
     sys.stdout.flush()
     begun = time.perf_counter()
-    done = subprocess.run(
-        program(name, words), cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True
-    )
+    done = subprocess.run(program(name, words), cwd=ROOT, env={**tied(), **(env or {})}, capture_output=True, text=True)
     finished = Finished(done.returncode, done.stdout, done.stderr, time.perf_counter() - begun)
     if finished.status and not may_fail:
         printed = (finished.out + finished.err).splitlines()[-TAIL:]

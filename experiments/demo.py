@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.faults import INTERRUPTED
 from experiments.runs.lifeline import tied
 from experiments.runs.provenance import ROOT
 
@@ -47,6 +48,8 @@ SWEEPS = (
     ("name=demo-text-full", *TEXT, "strategy=full", *rates("3e-4")),
 )
 COLUMNS = ("test/ndcg@10", "test/hr@10", "test/cold/hr@10")
+GRACE_SECONDS = 15.0
+"""What a program has to end in order after an interrupt: it waits 10 seconds for its own child."""
 
 
 def main() -> None:
@@ -74,13 +77,24 @@ def call(name: str, words: Sequence[str]) -> str:
     command = [sys.executable, "-m", name, *words]
     with subprocess.Popen(command, cwd=ROOT, env=tied(), stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
-        for line in child.stdout:
-            print(line, end="", flush=True)
-            last = line.strip() or last
+        try:
+            for line in child.stdout:
+                print(line, end="", flush=True)
+                last = line.strip() or last
+        except KeyboardInterrupt:  # the terminal told the child as well, which ends its run and says how to go on
+            _let_end(child)
+            raise SystemExit(INTERRUPTED) from None
     if child.returncode:
         raise SystemExit(child.returncode)
     print(flush=True)
     return last
+
+
+def _let_end(child: subprocess.Popen[str]) -> None:
+    try:
+        print(child.communicate(timeout=GRACE_SECONDS)[0], end="", flush=True)
+    except subprocess.TimeoutExpired:
+        child.kill()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Runs in MLflow: one run there for each folder here, gone on with when the folder is resumed."""
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from datamodules.storage import atomic_write, lease
 from experiments.config.leaves import flatten
+from experiments.tracking.harmless import Losable, unless_lost
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -21,50 +20,32 @@ if TYPE_CHECKING:
 VALUE_LIMIT = 6000  # characters of a parameter's value; MLflow refuses more
 BATCH = 100  # parameters of one call
 KEPT = "mlflow_run.txt"
+ADDRESS = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 """What a server that never answers may cost, unless a person set it: MLflow's own 120 seconds and 7 retries are a
 quarter of an hour."""
 
 
-def _unless_lost(method: Callable[..., None]) -> Callable[..., None]:
-    """A method that talks to the store: where that fails the reason is told, and nothing more is tried, for no tracker
-    stops or slows a run."""
-
-    @wraps(method)
-    def tried(self: "MlflowLogger", *given: Any, **named: Any) -> None:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        if self._lost:
-            return
-        try:
-            method(self, *given, **named)
-        except (MlflowException, SQLAlchemyError, OSError) as error:  # those of connections are OSErrors
-            self._lost = True
-            warnings.warn(f"MLflow failed, so that the run goes on without it: {error}", stacklevel=2)
-
-    return tried
-
-
-class MlflowLogger(MLFlowLogger):
+class MlflowLogger(Losable, MLFlowLogger):
     """Lightning's logger, with names that MLflow takes (`test/ndcg@10` is `test/ndcg_at_10` there) and a run that
     outlives a kill: its id stands in the run's folder.
 
     tracking_uri: a server, or a SQLite file, which several jobs of one machine may share. Where several machines share
-    the disk, only a server is safe.
+    the disk, only a server is safe. None: what `MLFLOW_TRACKING_URI` says, else a database beside the runs' folders;
+    the variable is read here, and not in YAML, for a server's address may hold a password, and YAML is kept and logged.
     """
 
-    def __init__(self, experiment_name: str, tracking_uri: str, save_dir: str) -> None:
+    def __init__(self, experiment_name: str, save_dir: str, tracking_uri: str | None = None) -> None:
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
         self._kept = Path(save_dir, KEPT)
         self._lock: Path | None = None
-        self._lost = False
-        self._tracking_uri, self._experiment_id, self._run_id = tracking_uri, None, None
-        self._open(experiment_name, tracking_uri, Path(save_dir).name)
+        address = tracking_uri or os.environ.get(ADDRESS) or f"{SQLITE}{Path(save_dir).parent}/mlflow.db"
+        self._tracking_uri, self._experiment_id, self._run_id = address, None, None
+        self._open(experiment_name, address, Path(save_dir).name)
 
-    @_unless_lost
+    @unless_lost("MLflow")
     def _open(self, experiment_name: str, tracking_uri: str, name: str) -> None:
         if tracking_uri.startswith(SQLITE):
             database = Path(tracking_uri.removeprefix(SQLITE)).expanduser().absolute()
@@ -79,9 +60,9 @@ class MlflowLogger(MLFlowLogger):
     def experiment(self) -> "MlflowClient":
         """The client, once the run is there; where the store failed, one that does nothing."""
         self._begin()
-        return DummyExperiment() if self._lost else self._mlflow_client
+        return DummyExperiment() if self.lost else self._mlflow_client
 
-    @_unless_lost
+    @unless_lost("MLflow")
     def _begin(self) -> None:
         if not self._initialized:
             with self._alone():
@@ -91,20 +72,20 @@ class MlflowLogger(MLFlowLogger):
             made.update_run(self._run_id, status="RUNNING")
 
     @rank_zero_only
-    @_unless_lost
+    @unless_lost("MLflow")
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """MLflow's own name of a metric at a cutoff: `ndcg_at_10`."""
         super().log_metrics({name.replace("@", "_at_"): value for name, value in metrics.items()}, step)
 
     @rank_zero_only
-    @_unless_lost
+    @unless_lost("MLflow")
     def log_hyperparams(self, params: dict[str, Any]) -> None:
         """Leaves by dotted path. What stands there stays: MLflow changes no parameter, and folders and loggers may
         differ when a run is resumed."""
         from mlflow.entities import Param
 
         client = self.experiment
-        if self._lost:
+        if self.lost:
             return
         there = client.get_run(self.run_id).data.params
         new = [Param(key, str(value)[:VALUE_LIMIT]) for key, value in flatten(params).items() if key not in there]
@@ -112,7 +93,7 @@ class MlflowLogger(MLFlowLogger):
             client.log_batch(self.run_id, params=new[start : start + BATCH])
 
     @rank_zero_only
-    @_unless_lost
+    @unless_lost("MLflow")
     def finalize(self, status: str = "success") -> None:
         """How the run ended."""
         super().finalize(status)

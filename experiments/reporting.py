@@ -16,7 +16,7 @@ from experiments.config.instantiate import instantiate
 from experiments.config.leaves import flatten
 from experiments.results import Outcome
 from experiments.tracking import wandb_run
-from experiments.tracking.harmless import harmless
+from experiments.tracking.harmless import Losable, harmless
 from experiments.tracking.sample import Sample, log_sample
 from experiments.tracking.upload import follow
 from experiments.wiring import Config
@@ -43,8 +43,12 @@ def build_loggers(config: Config, folder: Path) -> list[Logger]:
 
 
 def wandb_loggers(loggers: list[Logger]) -> list[WandbLogger]:
-    """Those of W&B."""
-    return [logger for logger in loggers if isinstance(logger, WandbLogger)]
+    """Those of W&B, unless it failed before."""
+    return [logger for logger in loggers if isinstance(logger, WandbLogger) and not _lost(logger)]
+
+
+def _lost(logger: Logger) -> bool:
+    return isinstance(logger, Losable) and logger.lost
 
 
 @rank_zero_only
@@ -53,7 +57,7 @@ def begin(logger: WandbLogger, config: Config, folder: Path) -> None:
     without configuration and summary."""
     with harmless("the configuration"):
         wandb_run.describe(logger.experiment, config, folder)
-    if not config["logger"].get("offline", True):
+    if not _lost(logger) and not config["logger"].get("offline", True):
         with harmless("the run, while it is made,"):
             follow(folder)
 
@@ -76,6 +80,8 @@ def conclude(loggers: list[Logger], config: Config, folder: Path, numbers: dict[
     """Configuration, final metrics and cost, into whatever the logger keeps for a whole run; to W&B also what the run
     is made of and what it made. step: the last one, where numbers stand in a logger that knows curves alone."""
     for logger in loggers:
+        if _lost(logger):  # which was told when it happened
+            continue
         with harmless(f"the end of the run ({type(logger).__name__})"):
             _conclude(logger, config, folder, numbers, step)
 

@@ -30,6 +30,7 @@ from experiments.reproduction.evidence import keep_evidence
 from experiments.reproduction.expectation import Cell
 from experiments.reproduction.runs import ProgramError, foretell, make_runs, runs_of
 from experiments.reproduction.spec import SCALES, TableSpec, names, read_spec
+from experiments.runs.lifeline import tie_to_parent
 from experiments.runs.provenance import ROOT
 from experiments.tables import grid
 from experiments.tables.console import show
@@ -191,4 +192,5 @@ def _expected(cell: Cell) -> str:
 
 
 if __name__ == "__main__":
+    tie_to_parent()  # where a program that makes more started this one; a caller of main() stays untied
     sys.exit(main())

@@ -25,6 +25,7 @@ from experiments.config.check import ConfigError
 from experiments.config.compose import CONF
 from experiments.direction import COST
 from experiments.faults import told
+from experiments.runs.lifeline import tie_to_parent
 from experiments.runs.read import read_run
 from experiments.tuning.outcome import Row, show
 from experiments.tuning.own_files import replace_own, require_own
@@ -180,4 +181,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    tie_to_parent()  # where a program that makes more started this one; a caller of main() stays untied
     sys.exit(main())

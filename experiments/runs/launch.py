@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -106,17 +107,44 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _copy(reader: int, screen: TextIO, log: Path) -> None:
-    with log.open("a", encoding="utf-8") as kept:
-        lines = Lines(kept.write)
-        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    """Read to the end, whatever becomes of screen and log: a child that nobody reads waits for ever, and holds its GPU
+    meanwhile."""
+    finished: list[str] = []
+    lines = Lines(finished.append)
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    hindered = _keep(log, finished)
+    told = False
+    try:
         while block := _read(reader):
             text = decode(block)
-            screen.write(text)
-            screen.flush()
+            _show(screen, text)
             lines.add(text)
-            kept.flush()
+            hindered = _keep(log, finished) or hindered
+            if hindered and not told:
+                told = True
+                _show(screen, f"{log} lacks lines, for it could not be written: {hindered}\n")
         lines.add("\n" if lines.rest else "")
-    os.close(reader)
+        _keep(log, finished)
+    finally:
+        os.close(reader)
+
+
+def _show(screen: TextIO, text: str) -> None:
+    with suppress(OSError, ValueError):  # its terminal or pipe was closed, or it lacks a character
+        screen.write(text)
+        screen.flush()
+
+
+def _keep(log: Path, finished: list[str]) -> OSError | None:
+    """Append the lines, and forget them. Returns what hindered it; the next lines are tried again."""
+    try:
+        with log.open("a", encoding="utf-8") as kept:
+            kept.writelines(finished)
+    except OSError as fault:
+        return fault
+    finally:
+        finished.clear()
+    return None
 
 
 def _read(reader: int) -> bytes:

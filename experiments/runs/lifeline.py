@@ -31,6 +31,17 @@ def tie_to_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def tie_worker() -> None:
+    """Tie a worker that a launcher started for the jobs of a sweep (joblib's) to the sweep's main process.
+
+    A worker calls our jobs and no program of ours, so each job asks. It has `VARIABLE` from the main process, and that
+    is its parent until it is tied. Nobody else's is: the main process has its own number there, as has a tied worker,
+    and those of Ray and Slurm, which look after them, are children of others.
+    """
+    if os.environ.get(VARIABLE) == str(os.getppid()):
+        tie_to_parent()
+
+
 def _signal_on_parents_death() -> bool:
     if not sys.platform.startswith("linux"):
         return False

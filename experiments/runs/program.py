@@ -14,13 +14,14 @@ from experiments.config.compose import as_config_error
 from experiments.faults import INTERRUPTED, sentence
 from experiments.runs.attempt import attempt
 from experiments.runs.launchers import find_plugins, jobs_at_a_time
-from experiments.runs.lifeline import tie_to_parent
+from experiments.runs.lifeline import tie_to_parent, tie_worker
 from experiments.runs.outlook import foretell
 from experiments.runs.plan import plan
 
 
 def make_run(config: DictConfig) -> bool:
     """One job. In a sweep a failure is reported and the next job goes on; alone it ends the program."""
+    tie_worker()
     settings = HydraConfig.get()
     try:
         planned = plan(config, settings)

@@ -14,6 +14,8 @@ from threading import Thread
 
 from datamodules.corpus import DataError
 from datamodules.storage import atomic_write
+from experiments.runs.lifeline import VARIABLE
+from experiments.runs.provenance import ROOT
 
 CUT = '": the file ends with an incomplete record'
 """What W&B 0.31 says behind the name of such a file's folder, once everything before is sent."""
@@ -24,6 +26,12 @@ LOST = "Fatal error while uploading data"
 LAST_WORDS_SECONDS = 10.0
 NOT_INHERITED = ("WANDB_SERVICE", "WANDB_SILENT", "WANDB_QUIET")
 """The first names the run's own W&B service, which ends with the run; what sends shall outlive it, and be heard."""
+
+TIED = (
+    "from experiments.runs.lifeline import tie_to_parent; tie_to_parent(); "
+    "import runpy; runpy.run_module('wandb', run_name='__main__', alter_sys=True)"
+)
+"""`python -m wandb`, which is ended when its parent is, and its service with it."""
 
 
 def is_sent(file: Path) -> bool:
@@ -55,14 +63,17 @@ def require_login() -> None:
 
 
 def environment() -> dict[str, str]:
-    """This process's, for one that shall be independent of the run that started it."""
-    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    """This process's, for one that shall be independent of the run that started it. The clone's root leads the module
+    path."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    return kept | {"PYTHONPATH": path}
 
 
 def command(files: Sequence[Path], live: bool = False) -> list[str]:
     """W&B's, for these files; a live one waits for more until a file has its end."""
     words = ["--live"] if live else []
-    return [sys.executable, "-m", "wandb", "beta", "sync", "--skip-synced", *words, *map(str, files)]
+    return [sys.executable, "-c", TIED, "beta", "sync", "--skip-synced", *words, *map(str, files)]
 
 
 class Sender:
@@ -77,7 +88,11 @@ class Sender:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env=environment() | {"WANDB_DIR": str(_run_folder(files[0]))},  # its logs, else in the working directory
+            env=environment()
+            | {
+                "WANDB_DIR": str(_run_folder(files[0])),  # its logs, else in the working directory
+                VARIABLE: str(os.getpid()),
+            },
         )
         self._listener = Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -92,8 +107,10 @@ class Sender:
 
     def conclude(self) -> None:
         """Wait for its end, and mark the files that it sent as far as they go."""
-        self._process.wait()
-        self._listener.join(LAST_WORDS_SECONDS)
+        try:
+            self._process.wait()
+        finally:
+            self.end()  # where an interrupt came first
         if not any(LOST in line for line in self._said):
             for file, size in self._sizes.items():
                 if any(file.parent.name + CUT in line for line in self._said):

@@ -8,7 +8,6 @@ what the first one left, and W&B joins both files by the run's id (points betwee
 then sent twice, with the same values).
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -18,7 +17,6 @@ from pathlib import Path
 
 from datamodules.storage import LeaseTaken
 from experiments.runs.folder import RunFolder
-from experiments.runs.provenance import ROOT
 from experiments.tracking.sender import Sender, environment, is_sent
 
 LOG = "upload.log"
@@ -50,7 +48,6 @@ def follow(folder: Path) -> None:
     """Start the process that sends the newest file of a run while it is written, and older ones before it."""
     log = folder / "wandb" / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     with log.open("ab") as written:
         subprocess.Popen(
             [sys.executable, "-m", "experiments.upload", "--follow", str(folder)],
@@ -58,7 +55,7 @@ def follow(folder: Path) -> None:
             stdout=written,
             stderr=written,
             start_new_session=True,  # an interrupt of the run is none of its business
-            env=environment() | {"PYTHONPATH": path},
+            env=environment(),
         )
 
 

@@ -21,7 +21,9 @@ from experiments.tracking.harmless import harmless
 from experiments.units import NOTHING
 
 STEP = "trainer/global_step"
-TARGET = "pytorch_lightning.loggers.wandb.WandbLogger"
+TARGETS = ("experiments.loggers.HarmlessWandbLogger", "pytorch_lightning.loggers.wandb.WandbLogger")
+"""Ours, and Lightning's own where somebody's YAML names it."""
+
 TAGGED = ("datamodule", "backbone", "strategy", "interest", "head")
 """Seams whose choices become tags."""
 
@@ -31,7 +33,7 @@ ROW = "row"
 
 def is_wandb(node: Mapping[str, Any]) -> bool:
     """Whether a logger's node is W&B's."""
-    return node.get("_target_") == TARGET
+    return node.get("_target_") in TARGETS
 
 
 def settings(node: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What is done about a run follows from what its folder says."""
 
+import io
 import json
+import os
 import tempfile
 import threading
 from contextlib import ExitStack
@@ -15,7 +17,7 @@ from experiments.runs import provenance, waiting
 from experiments.runs.attempt import State, _write, attempt, decide
 from experiments.runs.folder import RunFolder
 from experiments.runs.gpus import leased
-from experiments.runs.launch import Lines
+from experiments.runs.launch import Lines, _copy
 from experiments.runs.plan import Plan, plan_words
 from experiments.runs.result import done, failed
 from experiments.runs.waiting import Stopped
@@ -174,3 +176,45 @@ def test_the_result_is_there_before_loggers_are_told(folder, monkeypatch):
     assert run(folder) == 0
     (kept,) = found
     assert (kept["status"], kept["metrics"]) == ("done", result["metrics"])
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text):
+        raise OSError(5, "Input/output error")
+
+
+def _copied(screen, log, blocks=40):
+    """Whether a child could say more than a pipe holds."""
+    reader, writer = os.pipe()
+    copier = threading.Thread(target=_copy, args=(reader, screen, log), daemon=True)
+    copier.start()
+    child = threading.Thread(target=lambda: [os.write(writer, b"x" * 8191 + b"\n") for _ in range(blocks)], daemon=True)
+    child.start()
+    child.join(5)
+    said = not child.is_alive()
+    os.close(writer)
+    copier.join(5)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reader)
+    return said
+
+
+def test_a_child_is_read_and_its_log_kept_though_the_screen_went_away(tmp_path):
+    closed = io.StringIO()
+    closed.close()
+    for screen in (Gone(), closed):
+        log = tmp_path / f"{type(screen).__name__}.txt"
+        assert _copied(screen, log)
+        assert [len(line) for line in log.read_text().splitlines()] == [8191] * 40
+
+
+def test_a_child_is_read_and_shown_though_its_log_cannot_be_written_which_is_said_once(tmp_path):
+    full = tmp_path / "log.txt"
+    full.symlink_to("/dev/full")
+    screen = io.StringIO()
+    assert _copied(screen, full)
+    shown = screen.getvalue()
+    assert shown.count("x") == 40 * 8191 + 1  # and that of log.txt
+    assert shown.count("log.txt lacks lines, for it could not be written: [Errno 28] No space left on device") == 1

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from experiments.runs.launch import THREADS
 from experiments.runs.launchers import JOBS, jobs_at_a_time, require_decided
 from tests.experiments.bench import PATIENCE, Bench
 
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 LAUNCHERS = {
     "joblib": ("hydra_plugins.hydra_joblib_launcher", ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")),
     "ray": ("ray", ("hydra/launcher=ray", "hydra.launcher.init.num_cpus=2")),
@@ -92,6 +94,26 @@ def test_ctrl_c_leaves_no_process_of_rays(at_home):
     assert error.splitlines()[-1] == "interrupted; the same command goes on from the last checkpoint"
     assert _none_left(bench)
     assert bench.results() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_sweep_of_joblibs_leaves_no_process_and_begins_no_further_run(at_home, end):
+    bench = at_home
+    (bench.here / "hold").touch()
+    command = bench.start("-m", *_words("joblib"), "seed=0,3,4,5", *bench.words(), **QUIET)
+    limit = time.monotonic() + PATIENCE
+    while len(bench.trained()) < 2 and time.monotonic() < limit:
+        time.sleep(0.1)
+    command.send_signal(end)
+    command.wait(PATIENCE)
+    limit = time.monotonic() + 10
+    while bench.processes() and time.monotonic() < limit:
+        time.sleep(0.1)
+    left = bench.processes()
+    (bench.here / "hold").unlink()
+    assert left == {}
+    assert sorted(bench.trained()) == ["0 False", "3 False"]
 
 
 def test_what_is_null_is_rays_to_choose():

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -136,6 +137,46 @@ def test_a_sweep_that_died_is_told_with_its_reason_and_one_with_a_failed_job_has
     assert making.call(["-m"], 1) == str(manifest)
     with pytest.raises(ProgramError):
         making.call(["-m"], 1, must=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["train", "tune", "reproduce"])
+def test_a_killed_check_takes_along_what_it_started(bench, repository, name):
+    (bench.here / "hold").touch()
+    place = [f"runs_dir={bench.here / 'runs'}", f"cache_dir={bench.here.parent / 'cache'}"]
+    words = {
+        "train": [*bench.words(), place[0]],
+        "tune": [
+            *bench.words(),
+            "optimizer.lr=choice(0.1,0.2)",
+            "--trials",
+            "2",
+            "--runs-dir",
+            str(bench.here / "runs"),
+        ],
+        "reproduce": ["table=strategies_ml100k", "scale=smoke", *place],
+    }
+    program = f"from benchmarks.checking import run; run('experiments.{name}', {words[name]})"
+    check = subprocess.Popen([sys.executable, "-c", program], env=bench.environment, cwd=repository)
+    pid = int(bench.wait_for("pid-0"))
+    between = set(bench.processes()) - {pid, check.pid}
+    check.terminate()
+    check.wait(PATIENCE)
+    assert between != set()
+    assert [_gone(process) for process in (pid, *between)] == [True] * (1 + len(between))
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_the_demo_lets_its_sweep_end_in_order(bench):
+    (bench.here / "hold").touch()
+    place = (f"runs_dir={bench.here / 'runs'}", f"cache_dir={bench.here.parent / 'cache'}")
+    demo = bench.start(*place, module="demo", start_new_session=True)
+    pid = int(bench.wait_for("pid-0"))
+    os.killpg(demo.pid, signal.SIGINT)
+    _, error = demo.communicate(timeout=PATIENCE)
+    assert (demo.returncode, "Traceback" in error) == (130, False)
+    assert error.splitlines()[-1] == "interrupted; the same command goes on from the last checkpoint"
+    assert _gone(pid)
 
 
 def test_an_interrupted_parent_ends_its_child_first_and_counts_no_failure(bench):

@@ -16,7 +16,10 @@ from tests.experiments.bench import PATIENCE
 from tests.experiments.conftest import RUNS, WORLD
 from tests.experiments.wandb_file import wandb_files
 
-WANDB = [word for word in (*RUNS["popularity"], *WORLD) if word != "logger=none"] + ["logger=wandb"]
+WANDB, SASREC = (
+    [word for word in (*RUNS[name], *WORLD) if word != "logger=none"] + ["logger=wandb"]
+    for name in ("popularity", "sasrec")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +66,46 @@ def test_what_fails_while_it_is_logged_is_told_with_its_traceback_and_leaves_the
     file = _ended(folder)
     assert file.exit_code == 0
     assert file.summary["test/ndcg@10"] == result["metrics"]["test/ndcg@10"]
+
+
+def _warned(told):
+    return [str(warning.message) for warning in told if " failed, so that the run goes on" in str(warning.message)]
+
+
+def test_a_run_whose_wandb_does_not_begin_ends_with_the_same_result_and_one_warning(
+    tiny_runs, tmp_path, monkeypatch, caplog
+):
+    asked, followed = [], []
+
+    def broken(**_):
+        asked.append(1)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("wandb.init", broken)
+    monkeypatch.setattr("experiments.reporting.follow", followed.append)
+    with pytest.warns(UserWarning, match="Weights & Biases failed, .*: .Errno 28. No space left") as told:
+        result = train(compose([*SASREC, "logger.offline=false", f"runs_dir={tmp_path}"]), tmp_path)
+    assert result["metrics"] == read_run(tiny_runs("sasrec")).metrics
+    assert (len(_warned(told)), len(asked), followed) == (1, 1, [])
+    assert "was not logged" not in caplog.text
+
+
+def test_a_run_whose_wandb_dies_in_the_middle_ends_with_the_same_result_and_one_warning(
+    tiny_runs, tmp_path, monkeypatch, caplog
+):
+    asked = []
+
+    def broken(*_, **__):
+        asked.append(1)
+        raise ConnectionResetError("Connection lost")
+
+    monkeypatch.setattr("wandb.Run.log", broken)
+    with pytest.warns(UserWarning, match="Weights & Biases failed, .*: Connection lost") as told:
+        result = train(compose([*SASREC, f"runs_dir={tmp_path}"]), tmp_path)
+    assert result["metrics"] == read_run(tiny_runs("sasrec")).metrics
+    assert (len(_warned(told)), len(asked)) == (1, 1)
+    assert "was not logged" not in caplog.text
+    assert _ended(tmp_path).exit_code == 1  # its record is not whole
 
 
 def _ended(folder):

@@ -45,13 +45,17 @@ def _config(name: str, folder: Path) -> dict:
     return compose([*TINY, f"logger={name}", f"runs_dir={folder.parent}"])
 
 
+def _once(config: dict, folder: Path, step: int = 3, **changed: str) -> None:
+    loggers = build_loggers(config, folder)
+    assert len(loggers) == 1
+    loggers[0].log_metrics({"train/loss": 1.0 / step}, step)
+    conclude(loggers, config | changed, folder, NUMBERS, step)
+
+
 def _twice(config: dict, folder: Path) -> None:
     """A run that ends, and one that goes on in its folder with another seat for its files."""
-    for step, changed in ((3, {}), (5, {"data_dir": "elsewhere"})):
-        loggers = build_loggers(config, folder)
-        assert len(loggers) == 1
-        loggers[0].log_metrics({"train/loss": 1.0 / step}, step)
-        conclude(loggers, config | changed, folder, NUMBERS, step)
+    _once(config, folder)
+    _once(config, folder, 5, data_dir="elsewhere")
 
 
 def _events(folder: Path):
@@ -74,6 +78,53 @@ def test_tensorboard_keeps_curves_configuration_and_results_of_both_attempts_in_
     plugin = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert [key for key in flatten(config) if key.encode() not in plugin] == []
     assert sorted(path.name for path in (folder / "tensorboard").iterdir() if path.is_dir()) == []
+
+
+def test_a_tensorboard_that_finds_no_room_is_told_once_and_asked_no_more(tmp_path, monkeypatch):
+    _needs("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    asked = []
+
+    def full(*_, **__):
+        asked.append(1)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    with pytest.warns(UserWarning, match="TensorBoard failed, so that the run goes on without it") as told:
+        _once(_config("tensorboard", tmp_path / "run"), tmp_path / "run")
+    assert (len(asked), len(told)) == (1, 1)
+
+
+def test_a_password_of_mlflows_server_is_in_no_configuration_and_no_warning(tmp_path, monkeypatch):
+    address = "https://me:tok@en@mlflow.example/path"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    asked = []
+
+    def refused(_, experiment_name, run_name, tracking_uri):
+        asked.append((experiment_name, run_name, tracking_uri))
+        raise OSError(f"API request to {tracking_uri} failed")
+
+    monkeypatch.setattr("pytorch_lightning.loggers.mlflow.MLFlowLogger.__init__", refused)
+    config = _config("mlflow", tmp_path / "run")
+    assert "mlflow.example" not in str(config)
+    with pytest.warns(UserWarning, match="MLflow failed, .*: API request to https://mlflow.example/path failed"):
+        loggers = build_loggers(config, tmp_path / "run")
+    assert asked == [("interestlab", "run", address)]
+    conclude(loggers, config, tmp_path / "run", NUMBERS)
+
+
+@pytest.mark.parametrize("variable", ["", None])
+def test_mlflows_database_lies_beside_the_runs_where_nobody_names_a_place(tmp_path, monkeypatch, variable):
+    asked = []
+    monkeypatch.setattr(
+        "pytorch_lightning.loggers.mlflow.MLFlowLogger.__init__", lambda *given: asked.append(given[-1])
+    )
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", variable)
+    build_loggers(_config("mlflow", tmp_path / "run"), tmp_path / "run")
+    assert asked == [f"sqlite:///{tmp_path}/mlflow.db?timeout=60"]
 
 
 def _store(tmp_path: Path):

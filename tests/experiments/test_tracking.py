@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -222,6 +223,40 @@ def test_a_server_that_is_not_there_changes_nothing(server, lora, trained_by_pro
     assert found.exit_code == 0
     (kept,) = files_of(folder)
     assert not is_sent(kept)
+
+
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+SAID_SECONDS = 6.0
+"""Until W&B's command has said what it sends: while it speaks, the pipe that breaks would end it too."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["never answers"], indirect=True)
+@pytest.mark.parametrize("follows", [True, False])
+def test_who_sends_goes_with_whoever_started_it(server, lora, tmp_path, follows):
+    """At a server that never answers W&B's command would wait on, and its service with it."""
+    folder = tmp_path / lora[0].id
+    shutil.copytree(lora[0].path, folder)
+    mark = {"INTERESTLAB_TEST": str(tmp_path), "WANDB_BASE_URL": server, "WANDB_API_KEY": "0" * 40}
+    words = ["--follow", str(folder)] if follows else [str(folder)]
+    bench = Bench(tmp_path, os.environ | mark)
+    try:
+        uploader = bench.start(*words, module="upload", cwd=None, **QUIET)
+        assert _until(lambda: any("wandb-core" in line for line in bench.processes().values()))
+        assert uploader.poll() is None
+        time.sleep(SAID_SECONDS)
+        uploader.kill()
+        uploader.wait(PATIENCE)
+        assert _until(lambda: bench.processes() == {}, 15), bench.processes()
+    finally:
+        bench.end()
+
+
+def _until(reached, seconds=PATIENCE):
+    end = time.monotonic() + seconds
+    while not (done := reached()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return done
 
 
 @pytest.mark.slow
