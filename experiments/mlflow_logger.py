@@ -48,9 +48,11 @@ class MlflowLogger(Losable, MLFlowLogger):
     @unless_lost("MLflow")
     def _open(self, experiment_name: str, tracking_uri: str, name: str) -> None:
         if tracking_uri.startswith(SQLITE):
-            database = Path(tracking_uri.removeprefix(SQLITE)).expanduser().absolute()
+            file, _, settings = tracking_uri.removeprefix(SQLITE).partition("?")
+            database = Path(file).expanduser().absolute()
             database.parent.mkdir(parents=True, exist_ok=True)
-            tracking_uri = f"{SQLITE}{database}?timeout=60"  # seconds that a job waits for another one's write
+            settings = settings or "timeout=60"  # seconds that a job waits for another one's write
+            tracking_uri = f"{SQLITE}{database}?{settings}"
             self._lock = database.with_name(f".{database.name}.lock")
         with self._alone():
             super().__init__(experiment_name, name, tracking_uri)

@@ -79,5 +79,5 @@ def test_what_is_not_known_is_measured_and_thrown_away(runs):
     assert "a few steps" in told.stdout
     assert "like no finished run" not in told.stdout
     assert len(list(runs.glob("*/result.json"))) == 1
-    failing = train(runs, "experiment=sasrec", "dry_run=measure", "head.prior=popularity", "monitor=valid/nothing")
+    failing = train(runs, "experiment=sasrec", "dry_run=measure", "interest.heads=3")
     assert "1 fails" in failing.stdout
