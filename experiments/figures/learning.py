@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.config.leaves import look_up
 from experiments.figures.points import name_of
 from experiments.figures.style import figure, look, name_rows
 from experiments.runs.read import Run
-from experiments.tables.measures import LABELS
+from experiments.tables.measures import labels_differ
 from experiments.tables.rows import Row, TableError
 
 BAND = "from the lowest seed to the highest"
@@ -37,8 +36,8 @@ def draw_learning(rows: Sequence[Row], metric: str, path: Path) -> None:
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        labels = [look_up(run.config, LABELS) for row in rows for run in row.done]
-        other = "; rows of other labels may be asked other users" if any(one != labels[0] for one in labels) else ""
+        unlike = labels_differ([run for row in rows for run in row.done])
+        other = "; rows of other labels may be asked other users" if unlike else ""
         axes.set_title(f"Bands: {BAND}{other}", fontsize=8)
         name_rows(made, axes)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.figures.points import name_of
 from experiments.figures.style import figure, look, name_rows
-from experiments.tables.measures import POPULARITY, asked_by_labels
+from experiments.tables.measures import POPULARITY, labels_differ
 from experiments.tables.rows import Row, TableError
 
 KINDS = {"history_": "events in the history", "": "popularity of the answer"}
@@ -25,7 +25,7 @@ def draw_slices(rows: Sequence[Row], metric: str, path: Path) -> None:
     known = list(dict.fromkeys(key[1] for key in keys if len(key) == 3 and (key[0], key[2]) == (split, name)))
     history = [slice_ for slice_ in known if slice_.startswith("history_")]
     runs = [run for row in done for run in row.done]
-    popular = [one for one in POPULARITY if one in known and not asked_by_labels(runs, one)]
+    popular = [] if labels_differ(runs) else [one for one in POPULARITY if one in known]
     panels = [(title, some) for title, some in zip(KINDS.values(), (history, popular), strict=True) if some]
     if not panels:
         raise TableError(f"no finished run has slices of {metric}")

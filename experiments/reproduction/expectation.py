@@ -21,7 +21,7 @@ from experiments.tables.rows import Row
 
 SEEDS_FACTOR = 3.0
 COUNTED = {"trainable_parameters": 0.0, "checkpoint_bytes": 0.01, "flops_per_step": 0.01}
-"""Costs that are judged, and how far each may lie from what is expected, in shares of it."""
+"""Costs of a row's first seed that are judged, and how far each may lie from what is expected, in shares of it."""
 
 Verdict = Literal["OK", "FAIL", "new"]
 

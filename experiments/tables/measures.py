@@ -98,7 +98,7 @@ def asked_alike(found: Sequence[PerQuery], metric: str) -> bool:
     for one in others:
         if np.array_equal(first.query, one.query) and np.array_equal(first.user, one.user):
             continue
-        if by_labels and look_up(first.run.config, LABELS) != look_up(one.run.config, LABELS):
+        if by_labels and labels_differ([first.run, one.run]):
             return False
         raise DataError(
             f"runs {first.run.id} and {one.run.id} were not asked the same queries ({len(first.query)} and "
@@ -107,10 +107,15 @@ def asked_alike(found: Sequence[PerQuery], metric: str) -> bool:
     return True
 
 
+def labels_differ(runs: Sequence[Run]) -> bool:
+    """Whether runs learned from different labels, so that other items are rare and other users may be validated on."""
+    labels = [look_up(run.config, LABELS) for run in runs]
+    return any(one != labels[0] for one in labels)
+
+
 def asked_by_labels(runs: Sequence[Run], metric: str) -> bool:
     """Whether the labels decide what a metric is over, and these runs have different ones."""
-    labels = [look_up(run.config, LABELS) for run in runs]
-    return bool(set(POPULARITY) & set(metric.split("/"))) and any(one != labels[0] for one in labels)
+    return bool(set(POPULARITY) & set(metric.split("/"))) and labels_differ(runs)
 
 
 def require_metrics(metrics: Sequence[str], runs: Sequence[Run]) -> None:
